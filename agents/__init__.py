@@ -1,0 +1,35 @@
+"""Language-model agents for text environments, on Stable-Baselines3 learners."""
+
+from __future__ import annotations
+
+import importlib
+from typing import Any
+
+_HOMES = {
+    "LEARNERS": "agents.learners",
+    "make": "agents.learners",
+    "make_vec_env": "agents.vec_env",
+    "load_backbone": "agents.backbones",
+    "PackedRolloutBuffer": "agents.memory",
+    "TokenReplayBuffer": "agents.memory",
+    "TokenActorCriticPolicy": "agents.policies",
+    "TokenQPolicy": "agents.policies",
+    "save": "agents.checkpoint",
+    "load": "agents.checkpoint",
+    "export": "agents.checkpoint",
+    "evaluate": "agents.evaluation",
+    "Evaluation": "agents.evaluation",
+}
+
+__all__ = sorted(_HOMES)
+
+
+def __getattr__(name: str) -> Any:
+    """Import on first use: ``agents --help`` need not wait for torch."""
+    if name not in _HOMES:
+        raise AttributeError(f"module 'agents' has no attribute {name!r}; it has {', '.join(__all__)}")
+    return getattr(importlib.import_module(_HOMES[name]), name)
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -1,0 +1,180 @@
+"""Causal language-model pretraining on transcripts of imperfect players: how the shipped ``tiny`` model is made.
+
+``python -m agents.learners.pretrain`` re-creates it. The players err often, so the model learns to speak the games'
+language and to repeat values from its context, but not to play well: that is left to reinforcement learning.
+"""
+
+from __future__ import annotations
+
+import argparse
+import math
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+import textenvs
+from agents.backbones import CausalBackbone
+from agents.backbones.loading import TINY, model_path
+from agents.memory.packed import pad_sequences
+from agents.players.imperfect import ImperfectPlayer
+from textenvs.tokens.spaces import TokenSpace
+
+TINY_CONFIG = {
+    "hidden_size": 128,
+    "intermediate_size": 320,
+    "num_hidden_layers": 4,
+    "num_attention_heads": 4,
+    "max_position_embeddings": 2048,
+    "tie_word_embeddings": True,
+}
+
+
+def transcripts(
+    env_id: str, episodes: int, error: float, seed: int, split: str = "train", num_envs: int = 64, **env_kwargs: Any
+) -> list[np.ndarray]:
+    """Token ids of whole episodes, each ``(tokens,)`` int64, played by an expert who errs with probability ``error``.
+
+    An error is a uniformly drawn admissible utterance. Tokens of the last reply are included.
+    """
+    player = ImperfectPlayer(error=error, seed=seed)
+    rows: list[Any] = [gym.make(env_id, split=split, **env_kwargs).unwrapped for _ in range(num_envs)]
+    space = rows[0].observation_space
+    assert isinstance(space, TokenSpace)
+    observations = [row.reset(seed=seed + index)[0] for index, row in enumerate(rows)]
+    found: list[np.ndarray] = []
+    while len(found) < episodes:
+        actions = player.act(rows, np.stack(observations))
+        for index, (row, action) in enumerate(zip(rows, actions, strict=True)):
+            observation, _, terminated, truncated, _ = row.step(action)
+            if terminated or truncated:
+                found.append(observation[observation != space.pad_id].astype(np.int64))
+                observation, _ = row.reset()
+            observations[index] = observation
+    return found[:episodes]
+
+
+def token_loss(backbone: CausalBackbone, ids: Tensor, pad_id: int) -> Tensor:
+    """Mean negative log-likelihood in nats of ``ids`` ``(batch, tokens)``, each token given those before it."""
+    real = ids[:, 1:] != pad_id
+    hidden = backbone(ids[:, :-1])[real]  # (real tokens, hidden)
+    return functional.cross_entropy(backbone.logits(hidden), ids[:, 1:][real])
+
+
+def batches(sequences: Sequence[np.ndarray], tokens: int, rng: np.random.Generator) -> Iterator[list[np.ndarray]]:
+    """Endless batches of about ``tokens`` tokens, of sequences of like length to waste little padding."""
+    lengths = np.array([len(sequence) for sequence in sequences])
+    while True:
+        order = np.argsort(lengths + rng.uniform(0, 8, size=len(lengths)))
+        cuts = np.flatnonzero(np.diff(np.cumsum(lengths[order]) // tokens)) + 1
+        pieces = np.split(order, cuts)
+        for index in rng.permutation(len(pieces)):
+            yield [sequences[i] for i in pieces[index]]
+
+
+def agent_accuracy(backbone: CausalBackbone, sequences: Sequence[np.ndarray], env_id: str, **env_kwargs: Any) -> float:
+    """Share of the agent's own tokens that are the model's first choice: on expert transcripts this measures whether
+    it can copy values from its context, which reinforcement learning builds on."""
+    tokenizer = gym.make(env_id, **env_kwargs).unwrapped.tokenizer  # type: ignore[attr-defined]
+    right = total = 0
+    for start in range(0, len(sequences), 32):
+        ids = pad_sequences(list(sequences[start : start + 32]), tokenizer.pad_id, "cpu")
+        speaking = torch.zeros(len(ids), dtype=torch.bool)
+        own = torch.zeros_like(ids, dtype=torch.bool)  # (batch, tokens): written by the agent
+        agent = tokenizer.agent_prefix[-1]
+        for position in range(ids.shape[1]):
+            own[:, position] = speaking
+            token = ids[:, position]
+            speaking = (speaking | (token == agent)) & (token != tokenizer.end_id) & (token != tokenizer.pad_id)
+        own &= ids != tokenizer.pad_id
+        with torch.no_grad():
+            hidden = backbone(ids[:, :-1])[own[:, 1:]]
+            right += int((backbone.logits(hidden).argmax(dim=1) == ids[:, 1:][own[:, 1:]]).sum())
+        total += int(own[:, 1:].sum())
+    return right / max(total, 1)
+
+
+def pretrain(
+    backbone: CausalBackbone,
+    sequences: Sequence[np.ndarray],
+    pad_id: int,
+    updates: int,
+    tokens: int = 4096,
+    learning_rate: float = 2e-3,
+    warmup: int = 100,
+    seed: int = 0,
+    report: Callable[[int, float], None] | None = None,
+) -> CausalBackbone:
+    """Train ``backbone`` on next-token prediction; AdamW, linear warm-up, cosine decay to a tenth.
+
+    Args:
+        sequences: id arrays, each ``(tokens,)``.
+        updates: number of optimizer steps of about ``tokens`` tokens each.
+        report: called with the update's number and its loss in nats.
+    """
+    optimizer = torch.optim.AdamW(backbone.parameters(), lr=learning_rate, betas=(0.9, 0.98), weight_decay=0.05)
+    stream = batches(sequences, tokens, np.random.default_rng(seed))
+    for update in range(updates):
+        progress = update / updates
+        rate = min(1.0, (update + 1) / warmup) * (0.1 + 0.45 * (1 + math.cos(math.pi * progress)))
+        for group in optimizer.param_groups:
+            group["lr"] = learning_rate * rate
+        loss = token_loss(backbone, pad_sequences(next(stream), pad_id, "cpu"), pad_id)
+        optimizer.zero_grad()
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(backbone.parameters(), 1.0)
+        optimizer.step()
+        if report is not None:
+            report(update, loss.item())
+    return backbone
+
+
+def main() -> None:
+    """Make the shipped model: play, train, measure, save."""
+    from transformers import LlamaConfig, LlamaForCausalLM
+
+    parser = argparse.ArgumentParser(prog="python -m agents.learners.pretrain", description=__doc__)
+    parser.add_argument("--out", default=model_path(TINY), help="folder to write (default: the shipped model's)")
+    parser.add_argument("--ids", nargs="*", default=None, help="environment ids (default: all registered)")
+    parser.add_argument("--episodes", type=int, default=12_000, help="episodes per id, over all its levels")
+    parser.add_argument("--error", type=float, default=0.4, help="share of random admissible utterances")
+    parser.add_argument("--updates", type=int, default=3000)
+    parser.add_argument("--tokens", type=int, default=8192, help="tokens per update")
+    parser.add_argument("--learning-rate", type=float, default=2e-3)
+    parser.add_argument("--seed", type=int, default=0)
+    options = parser.parse_args()
+
+    torch.manual_seed(options.seed)
+    tokenizer = textenvs.load_tokenizer("textenvs")
+    sequences: list[np.ndarray] = []
+    for env_id in options.ids or textenvs.ids():
+        levels = list(gym.make(env_id).unwrapped.game.levels)  # type: ignore[attr-defined]
+        for level in levels:
+            share = options.episodes // len(levels)
+            sequences += transcripts(env_id, share, options.error, options.seed, level=level)
+        print(f"{env_id}: {options.episodes} episodes, {sum(map(len, sequences)):,} tokens in all so far", flush=True)
+
+    config = LlamaConfig(
+        vocab_size=tokenizer.vocab_size, pad_token_id=0, bos_token_id=1, eos_token_id=tokenizer.end_id, **TINY_CONFIG
+    )
+    backbone = CausalBackbone(LlamaForCausalLM(config))
+    print(f"{sum(p.numel() for p in backbone.parameters()):,} weights", flush=True)
+
+    def report(update: int, loss: float) -> None:
+        if update % 100 == 0 or update == options.updates - 1:
+            print(f"update {update:5d}  loss {loss:.3f}", flush=True)
+
+    pretrain(backbone, sequences, tokenizer.pad_id, options.updates, options.tokens, options.learning_rate, report=report)
+    for env_id in options.ids or textenvs.ids():
+        held_out = transcripts(env_id, 200, 0.0, options.seed + 1, split="test")
+        print(f"{env_id}: agent-token accuracy on expert play {agent_accuracy(backbone, held_out, env_id):.3f}")
+    backbone.model.to(torch.float16).save_pretrained(Path(options.out))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,8 @@
+"""Buffers that store tokens compactly and hand out packed batches; the row-wise key-value cache."""
+
+from agents.memory.cache import RowCache
+from agents.memory.packed import PackedBatch
+from agents.memory.replay import TokenReplayBuffer
+from agents.memory.rollout import PackedRolloutBuffer
+
+__all__ = ["PackedBatch", "PackedRolloutBuffer", "RowCache", "TokenReplayBuffer"]

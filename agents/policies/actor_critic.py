@@ -1,0 +1,168 @@
+"""An actor-critic policy for Stable-Baselines3's unmodified PPO and A2C."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from gymnasium import spaces
+from stable_baselines3.common.distributions import CategoricalDistribution
+from stable_baselines3.common.policies import ActorCriticPolicy, BasePolicy
+from stable_baselines3.common.type_aliases import Schedule
+from torch import Tensor, nn
+from torch.distributions import Categorical
+
+from agents.memory.packed import PackedBatch
+from agents.policies.reader import TokenReader
+from textenvs.tokens.spaces import UtteranceSpace
+
+
+class TokenActorCriticPolicy(ActorCriticPolicy):
+    """The language model's next-token distribution is the actor; a linear head on its hidden state is the critic.
+
+    Turn level: an action is an utterance ``(max_utterance_tokens,)``, written token by token; its log-probability is
+    the sum over its tokens up to the end token. Token level: an action is one token. Choice level: candidates are
+    scored against the context.
+
+    Args:
+        observation_space: the environment's ``TokenSpace``.
+        action_space: the environment's action space, which tells the level.
+        lr_schedule: learning rate by remaining progress; Stable-Baselines3 gives it.
+        use_sde: must be false; Stable-Baselines3 gives it.
+        backbone: what ``agents.load_backbone`` takes; ``kind``, ``lora``, ``dtype`` and ``frozen`` go along with it.
+        optimizer_class: optimizer of all trainable weights.
+        optimizer_kwargs: its keywords, without the learning rate.
+    """
+
+    def __init__(
+        self,
+        observation_space: spaces.Space,
+        action_space: spaces.Space,
+        lr_schedule: Schedule,
+        use_sde: bool = False,
+        backbone: Any = "tiny",
+        kind: str = "auto",
+        lora: dict[str, Any] | None = None,
+        dtype: str | None = None,
+        frozen: bool = False,
+        optimizer_class: type[torch.optim.Optimizer] = torch.optim.AdamW,
+        optimizer_kwargs: dict[str, Any] | None = None,
+    ) -> None:
+        if use_sde:
+            raise ValueError("use_sde=True needs continuous actions; token actions are discrete")
+        if not isinstance(action_space, spaces.Discrete | UtteranceSpace):
+            raise TypeError(f"a token policy needs Discrete or UtteranceSpace actions, not {action_space}")
+        if optimizer_kwargs is None:
+            optimizer_kwargs = {"weight_decay": 0.0} if optimizer_class is torch.optim.AdamW else {}
+        BasePolicy.__init__(
+            self,
+            observation_space,
+            action_space,
+            optimizer_class=optimizer_class,
+            optimizer_kwargs=optimizer_kwargs,
+        )
+        self.use_sde = False
+        self.settings = {"backbone": backbone, "kind": kind, "lora": lora, "dtype": dtype, "frozen": frozen}
+        self.reader = TokenReader(observation_space, action_space, **self.settings)
+        self.critic = nn.Linear(self.reader.backbone.hidden_size, 1)
+        nn.init.zeros_(self.critic.weight)
+        nn.init.zeros_(self.critic.bias)
+        trainable = [parameter for parameter in self.parameters() if parameter.requires_grad]
+        self.optimizer = optimizer_class(trainable, lr=lr_schedule(1), **optimizer_kwargs)  # type: ignore[call-arg]
+
+    def _get_constructor_parameters(self) -> dict[str, Any]:
+        return {
+            "observation_space": self.observation_space,
+            "action_space": self.action_space,
+            "lr_schedule": self._dummy_schedule,
+            **self.settings,
+            "optimizer_class": self.optimizer_class,
+            "optimizer_kwargs": self.optimizer_kwargs,
+        }
+
+    def forward(self, obs: Tensor, deterministic: bool = False) -> tuple[Tensor, Tensor, Tensor]:
+        """Act in every environment.
+
+        Args:
+            obs: ``(environments, observation size)`` ids.
+            deterministic: take the most probable token or choice instead of a sample.
+
+        Returns:
+            Actions ``(environments, *action shape)`` int64, values ``(environments, 1)`` and log-probabilities
+            ``(environments,)``.
+        """
+        hidden = self.reader.last_hidden(obs)
+        values = self.critic(hidden)
+        if self.reader.turn_level:
+            actions, log_probs = self._speak(obs, hidden, deterministic)
+            return actions, values, log_probs
+        distribution = self._categorical(hidden, self.reader.choices(obs) if self.reader.choice_level else None)
+        actions = distribution.logits.argmax(dim=1) if deterministic else distribution.sample()
+        return actions, values, distribution.log_prob(actions)
+
+    def _categorical(self, hidden: Tensor, choices: Tensor | None) -> Categorical:
+        logits = self.reader.token_logits(hidden) if choices is None else self.reader.choice_scores(hidden, choices)
+        return Categorical(logits=logits, validate_args=False)
+
+    def _speak(self, obs: Tensor, hidden: Tensor, deterministic: bool) -> tuple[Tensor, Tensor]:
+        """Write one utterance in every environment, ``(environments, tokens)``, and its log-probabilities."""
+        space = self.reader.space
+        ids, lengths = self.reader.split(obs)
+        ids = nn.functional.pad(ids, (0, space.max_utterance_tokens), value=space.pad_id)
+        actions = torch.full((len(ids), space.max_utterance_tokens), space.pad_id, device=ids.device)
+        log_probs = torch.zeros(len(ids), device=ids.device)
+        speaking = torch.ones(len(ids), dtype=torch.bool, device=ids.device)
+        for step in range(space.max_utterance_tokens):
+            distribution = self._categorical(hidden, None)
+            tokens = distribution.logits.argmax(dim=1) if deterministic else distribution.sample()
+            log_probs += torch.where(speaking, distribution.log_prob(tokens), 0.0)
+            actions[speaking, step] = tokens[speaking]
+            ids[speaking, lengths[speaking]] = tokens[speaking]
+            lengths = lengths + speaking
+            speaking = speaking & (tokens != space.end_id)
+            if not speaking.any() or step + 1 == space.max_utterance_tokens:
+                break
+            hidden = self.reader.last_hidden_of(ids, lengths)
+        return actions, log_probs
+
+    def evaluate_actions(self, obs: Tensor | PackedBatch, actions: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Values, log-probabilities and entropies of past actions, with gradient.
+
+        Args:
+            obs: plain observations ``(steps, observation size)`` or a packed batch of them.
+            actions: ``(steps, *action shape)``.
+
+        Returns:
+            Values ``(steps, 1)``, log-probabilities ``(steps,)`` and entropies ``(steps,)``; those of an utterance are
+            the sums over its tokens.
+        """
+        batch = obs if isinstance(obs, PackedBatch) else self.reader.single(obs, actions)
+        hidden = self.reader.backbone(batch.ids)  # (segments, tokens, hidden)
+        last = hidden[batch.segment, batch.position]
+        values = self.critic(last)
+        if not self.reader.turn_level:
+            distribution = self._categorical(last, batch.choices)
+            return values, distribution.log_prob(actions.long().flatten()), distribution.entropy()
+        actions = actions.long()
+        spoken = (actions != self.reader.space.pad_id) & ((actions == self.reader.space.end_id).cumsum(dim=1) <= 1)
+        step, offset = spoken.nonzero(as_tuple=True)
+        distribution = self._categorical(hidden[batch.segment[step], batch.position[step] + offset], None)
+        zeros = torch.zeros(len(actions), device=last.device)
+        log_prob = zeros.index_add(0, step, distribution.log_prob(actions[step, offset]))
+        return values, log_prob, zeros.index_add(0, step, distribution.entropy())
+
+    def predict_values(self, obs: Tensor) -> Tensor:
+        """State values ``(batch, 1)``."""
+        return self.critic(self.reader.last_hidden(obs))
+
+    def get_distribution(self, obs: Tensor) -> CategoricalDistribution:
+        """The distribution over tokens or choices; a turn-level one has no closed form."""
+        if self.reader.turn_level:
+            raise ValueError("a distribution over whole utterances has no closed form: use the token or choice level")
+        choices = self.reader.choices(obs) if self.reader.choice_level else None
+        wrapped = CategoricalDistribution(int(self.action_space.n))  # type: ignore[attr-defined]
+        wrapped.distribution = self._categorical(self.reader.last_hidden(obs), choices)
+        return wrapped
+
+    def _predict(self, observation: Tensor, deterministic: bool = False) -> Tensor:
+        return self(observation, deterministic=deterministic)[0]

@@ -1,0 +1,132 @@
+"""What actor-critic policies and Q-networks share: reading observations with a backbone, and scoring choices."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import torch
+from gymnasium import spaces
+from torch import Tensor, nn
+
+from agents.backbones import CausalBackbone, load_backbone
+from agents.memory.cache import RowCache
+from agents.memory.packed import PackedBatch
+from textenvs.tokens.spaces import TokenSpace, UtteranceSpace
+
+MASKED = -1e8  # logit or Q-value of what may not be chosen: finite, since (1 - done) * -inf is NaN
+
+
+class TokenReader(nn.Module):
+    """A backbone together with the observation space that it reads.
+
+    Args:
+        observation_space: a ``TokenSpace``.
+        action_space: ``Discrete`` (token or choice level) or ``UtteranceSpace`` (turn level).
+        backbone: what ``load_backbone`` takes, with its keywords ``kind``, ``lora``, ``dtype``, ``frozen``.
+
+    Raises:
+        TypeError: the environment does not give token observations.
+        ValueError: the model's vocabulary or its number of positions is too small for the environment.
+    """
+
+    def __init__(
+        self, observation_space: spaces.Space, action_space: spaces.Space, backbone: Any, **keywords: Any
+    ) -> None:
+        super().__init__()
+        if not isinstance(observation_space, TokenSpace):
+            raise TypeError(
+                f"a token policy needs token observations (TokenSpace), not {observation_space}: make the "
+                "environment with gym.make(id, action_level=...) and without as_text=True"
+            )
+        self.space = observation_space
+        self.turn_level = isinstance(action_space, UtteranceSpace)
+        self.choice_level = observation_space.max_choices > 0
+        self.backbone: CausalBackbone = load_backbone(backbone, **keywords)
+        longest = observation_space.window + (observation_space.max_utterance_tokens if self.turn_level else 0)
+        if self.backbone.max_length is not None and longest > self.backbone.max_length:
+            raise ValueError(
+                f"the environment's window needs {longest} positions and the model has {self.backbone.max_length}: "
+                "give the environment a smaller window=..."
+            )
+        if observation_space.vocab_size > self.backbone.vocab_size:
+            raise ValueError(
+                f"the environment's tokenizer has {observation_space.vocab_size} tokens and the model only "
+                f"{self.backbone.vocab_size}: give the environment the model's own tokenizer=..."
+            )
+        self.longest = longest
+        self.cached = True  # False recomputes every context, for comparison
+        self._cache: list[RowCache] = []  # a list keeps the cache out of the module tree and of state_dict
+        forbidden = torch.zeros(self.backbone.vocab_size, dtype=torch.bool)
+        forbidden[list(observation_space.special_ids)] = True
+        forbidden[observation_space.vocab_size :] = True
+        self.register_buffer("forbidden", forbidden, persistent=False)
+        if self.choice_level:
+            width = self.backbone.hidden_size
+            self.query = nn.Linear(width, width)
+            self.key = nn.Linear(width, width)
+
+    def split(self, observations: Tensor) -> tuple[Tensor, Tensor]:
+        """Context ids ``(batch, window)`` int64 and their lengths ``(batch,)``."""
+        ids = observations[:, : self.space.window].long()
+        return ids, (ids != self.space.pad_id).sum(dim=1)
+
+    def choices(self, observations: Tensor) -> Tensor:
+        """Candidate ids ``(batch, choices, tokens)`` int64 of choice-level observations."""
+        return observations[:, self.space.window :].long().unflatten(1, (self.space.max_choices, -1))
+
+    def single(self, observations: Tensor, actions: Tensor | None = None) -> PackedBatch:
+        """Plain observations as a packed batch, one sequence each, with their utterances behind them at turn level."""
+        ids, lengths = self.split(observations)
+        if self.turn_level and actions is not None:
+            ids = nn.functional.pad(ids, (0, actions.shape[1]), value=self.space.pad_id)
+            slots = lengths[:, None] + torch.arange(actions.shape[1], device=ids.device)
+            ids = ids.scatter(1, slots, actions.long())
+            width = int(lengths.max()) + actions.shape[1]
+        else:
+            width = int(lengths.max())
+        return PackedBatch(
+            ids=ids[:, :width],
+            segment=torch.arange(len(ids), device=ids.device),
+            position=lengths - 1,
+            choices=self.choices(observations) if self.choice_level else None,
+        )
+
+    def cache(self, rows: int) -> RowCache:
+        """The key-value cache for ``rows`` environments; another number of rows starts another cache."""
+        if not self._cache or len(self._cache[0].lengths) != rows:
+            self._cache[:] = [self.backbone.new_cache(rows, self.longest)]
+        return self._cache[0]
+
+    def last_hidden(self, observations: Tensor) -> Tensor:
+        """Hidden states ``(batch, hidden)`` at the end of each context: cached where no gradient is asked for."""
+        ids, lengths = self.split(observations)
+        return self.last_hidden_of(ids, lengths)
+
+    def last_hidden_of(self, ids: Tensor, lengths: Tensor) -> Tensor:
+        """``last_hidden`` of ids ``(batch, tokens)`` with ``lengths`` ``(batch,)``."""
+        one_of_many = len(ids) == 1 and bool(self._cache) and len(self._cache[0].lengths) > 1
+        if torch.is_grad_enabled() or one_of_many or not self.cached:
+            hidden = self.backbone(ids[:, : int(lengths.max())])
+            return hidden[torch.arange(len(ids), device=ids.device), lengths - 1]
+        return self.cache(len(ids)).last_hidden(ids, lengths)
+
+    def token_logits(self, hidden: Tensor) -> Tensor:
+        """Logits ``(..., vocabulary)`` of the environment's tokens; special tokens that no utterance holds are out."""
+        logits = self.backbone.logits(hidden).masked_fill(self.forbidden, MASKED)
+        return logits[..., : self.space.vocab_size]
+
+    def choice_scores(self, hidden: Tensor, choices: Tensor) -> Tensor:
+        """Scores ``(batch, choices)`` of candidates ``(batch, choices, tokens)`` in contexts ``(batch, hidden)``.
+
+        Context and candidate are read apart and meet in a scaled product, as in the deep reinforcement relevance
+        network (He et al. 2016, sec. 3); equal candidates of a batch are read once.
+        """
+        distinct, which = torch.unique(choices.flatten(0, 1), dim=0, return_inverse=True)
+        lengths = (distinct != self.space.pad_id).sum(dim=1)
+        width = max(int(lengths.max()), 1)
+        read = self.backbone(distinct[:, :width])
+        last = read[torch.arange(len(distinct), device=read.device), (lengths - 1).clamp(min=0)]
+        keys = self.key(last)[which].unflatten(0, choices.shape[:2])
+        scores = torch.einsum("bh,bch->bc", self.query(hidden), keys) / math.sqrt(hidden.shape[-1])
+        return scores.masked_fill(choices[..., 0] == self.space.pad_id, MASKED)

@@ -1,0 +1,134 @@
+"""A saved learner continues as if it had never stopped; a broken write leaves the last good file."""
+
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from transformers import AutoModelForCausalLM
+
+import agents
+
+ENV = {"tokenizer": "textenvs", "window": 160, "max_utterance_tokens": 12}
+PPO = {"n_steps": 16, "batch_size": 16}
+DQN = {"learning_starts": 16, "batch_size": 8, "buffer_size": 200}
+
+
+def weights(model: Any) -> dict[str, torch.Tensor]:
+    return {name: tensor.clone() for name, tensor in model.policy.state_dict().items()}
+
+
+def assert_same(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor]) -> None:
+    assert one.keys() == other.keys()
+    for name in one:
+        assert torch.equal(one[name], other[name]), name
+
+
+def make(learner: str, model: str, settings: dict[str, Any]) -> Any:
+    return agents.make(learner, "TextDialogue-v0", model, num_envs=2, seed=3, env_kwargs=ENV, **settings)
+
+
+@pytest.mark.parametrize(("learner", "settings"), [("ppo", PPO), ("a2c", {"n_steps": 16}), ("dqn", DQN)])
+def test_resuming_gives_what_an_uninterrupted_run_gives(
+    small_model: str, tmp_path: Path, learner: str, settings: dict[str, Any]
+) -> None:
+    whole = make(learner, small_model, settings)
+    whole.learn(64)
+    whole.learn(64, reset_num_timesteps=False)
+
+    first = make(learner, small_model, settings)
+    first.learn(64)
+    agents.save(first, tmp_path / "a.pt")
+    torch.rand(17)  # what happens elsewhere must not matter
+    np.random.rand(5)
+    second = agents.load(tmp_path / "a.pt")
+    assert second.num_timesteps == 64
+    second.learn(64, reset_num_timesteps=False)
+    assert_same(weights(second), weights(whole))
+
+
+def test_two_processes_with_one_seed_agree(small_model: str) -> None:
+    code = (
+        "import agents, torch\n"
+        f"m = agents.make('ppo', 'TextDialogue-v0', {small_model!r}, num_envs=2, seed=3, env_kwargs={ENV!r}, **{PPO!r})\n"
+        "m.learn(64)\n"
+        "print(sum(float(p.double().sum()) for p in m.policy.parameters()).hex())"
+    )
+    outputs = {
+        subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout for _ in range(2)
+    }
+    assert len(outputs) == 1
+
+
+def test_a_killed_run_leaves_a_file_that_loads(small_model: str, tmp_path: Path) -> None:
+    path = tmp_path / "a.pt"
+    code = (
+        "import agents\n"
+        f"m = agents.make('ppo', 'TextDialogue-v0', {small_model!r}, num_envs=2, env_kwargs={ENV!r}, **{PPO!r})\n"
+        "while True:\n"
+        "    m.learn(32, reset_num_timesteps=False)\n"
+        f"    agents.save(m, {str(path)!r})\n"
+        "    print('saved', flush=True)\n"
+    )
+    with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        for _ in range(2):
+            assert process.stdout.readline() == "saved\n"
+        time.sleep(0.05)
+        process.kill()
+    model = agents.load(path)
+    assert model.num_timesteps >= 64
+    model.learn(32, reset_num_timesteps=False)
+
+
+def test_what_cannot_be_loaded_or_saved_says_why(small_model: str, tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError, match="no saved learner"):
+        agents.load(tmp_path / "missing.pt")
+    (tmp_path / "bad.pt").write_bytes(b"not a learner")
+    with pytest.raises(ValueError, match="not a learner saved by"):
+        agents.load(tmp_path / "bad.pt")
+    model = make("ppo", small_model, PPO)
+    agents.save(model, tmp_path / "good.pt")
+    good = (tmp_path / "good.pt").read_bytes()
+    model.recipe["env_kwargs"] = {"tokenizer": object()}
+    with pytest.raises(ValueError, match="by name or path"):
+        agents.save(model, tmp_path / "good.pt")
+    assert (tmp_path / "good.pt").read_bytes() == good
+    assert [file.name for file in tmp_path.iterdir() if file.name.startswith(".")] == []
+
+
+def test_stable_baselines_zip_loads_and_predicts_the_same(small_model: str, tmp_path: Path) -> None:
+    from stable_baselines3 import PPO as StablePPO
+
+    model = make("ppo", small_model, PPO)
+    model.learn(32)
+    model.save(tmp_path / "model.zip")
+    loaded = StablePPO.load(tmp_path / "model.zip")
+    obs = model.get_env().reset()
+    np.testing.assert_array_equal(
+        model.predict(obs, deterministic=True)[0], loaded.predict(obs, deterministic=True)[0]
+    )
+    assert_same(weights(loaded), weights(model))
+
+
+@pytest.mark.parametrize("lora", [None, {"r": 2}])
+def test_exported_folder_is_a_plain_model_with_the_same_logits(
+    small_model: str, tmp_path: Path, lora: dict[str, Any] | None
+) -> None:
+    if lora is not None:
+        pytest.importorskip("peft")
+    model = make("ppo", small_model, {**PPO, "learning_rate": 1e-2, "policy_kwargs": {"lora": lora}})
+    model.learn(64)
+    agents.export(model, tmp_path / "out")
+    plain = AutoModelForCausalLM.from_pretrained(tmp_path / "out")
+    ids = torch.randint(8, 500, (2, 12))
+    backbone = model.policy.reader.backbone
+    with torch.no_grad():
+        ours = backbone.logits(backbone(ids))
+        torch.testing.assert_close(plain(ids).logits, ours, atol=1e-4, rtol=1e-4)
+        started = AutoModelForCausalLM.from_pretrained(small_model)(ids).logits
+    assert not torch.allclose(started, ours, atol=1e-3)

@@ -1,0 +1,79 @@
+"""The one list of ids: the catalogue, the documentation and the tests are made from it."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import gymnasium
+
+from textenvs.game import Game
+
+
+class Entry(NamedTuple):
+    """One line of the table.
+
+    Attributes:
+        id: the name that ``gymnasium.make`` knows.
+        entry: the game's class, as ``"module:Class"`` (imported when an environment is made) or itself.
+        family: the kind of game, as the folder is called.
+    """
+
+    id: str
+    entry: str | type[Game]
+    family: str
+
+
+_ENTRIES = (
+    Entry("TextDialogue-v0", "textenvs.games.dialogue.dialogue:Dialogue", "dialogue"),
+    Entry("TextFrozenLake-v0", "textenvs.games.control.frozen_lake:FrozenLake", "control"),
+    Entry("TextGuessNumber-v0", "textenvs.games.words.guess_number:GuessNumber", "words"),
+)
+_table = {entry.id: entry for entry in _ENTRIES}
+
+
+def ids() -> list[str]:
+    """The ids of the games that come with this package, sorted, then those added by ``register_game``."""
+    return list(_table)
+
+
+def spec(id: str) -> Entry:
+    """The line of the table with this id.
+
+    Raises:
+        KeyError: there is none; the message lists what there is.
+    """
+    if id not in _table:
+        raise KeyError(f"no game is registered as {id!r}; there are {', '.join(_table)}")
+    return _table[id]
+
+
+def register_game(id: str, game: str | type[Game], family: str = "contributed") -> None:
+    """Make ``game`` (a ``Game`` class or ``"module:Class"``) known as ``id`` to this package and to Gymnasium.
+
+    Raises:
+        ValueError: the id is taken by another game.
+    """
+    if id in _table and _table[id].entry != game:
+        raise ValueError(f"{id!r} is taken by {_table[id].entry}: choose another id or raise its version")
+    _table[id] = Entry(id, game, family)
+    _register(_table[id])
+
+
+def register_all() -> None:
+    """Tell Gymnasium about every line of the table; a second call does nothing."""
+    for entry in _table.values():
+        _register(entry)
+
+
+def _register(entry: Entry) -> None:
+    if entry.id in gymnasium.registry:
+        return
+    gymnasium.register(
+        entry.id,
+        entry_point="textenvs.env:TextEnv",
+        vector_entry_point="textenvs.vector:TextVectorEnv",
+        # TextEnv checks its own input and order of calls, with messages that name the mend.
+        order_enforce=False,
+        disable_env_checker=True,
+        kwargs={"game": entry.entry},
+    )
