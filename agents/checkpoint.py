@@ -16,9 +16,16 @@ import torch
 from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
 
-from agents.learners.table import make
+from agents.backbones import TINY
+from agents.learners.table import make, tokenizer_of
+from textenvs.tokens.tokenizer import SHIPPED_FILE
 
 _FORMAT = 1
+_CHAT_TEMPLATE = (
+    "{{ '<bos>' }}{% for message in messages %}{% if message['role'] == 'assistant' %}"
+    "{{ '<agent>' + message['content'] + '<end>' }}{% else %}{{ '<env>' + message['content'] }}{% endif %}{% endfor %}"
+    "{% if add_generation_prompt %}{{ '<agent>' }}{% endif %}"
+)
 _REPLAY = ("observations", "next_observations", "actions", "rewards", "dones", "timeouts", "discounts")
 
 
@@ -116,8 +123,28 @@ def export(model: BaseAlgorithm, folder: str | os.PathLike[str]) -> Path:
     if any("lora_" in name for name, _ in language_model.named_parameters()):
         language_model = _merged(language_model)
     language_model.save_pretrained(folder)
-    model.get_env().get_attr("tokenizer", 0)[0].save_pretrained(folder)  # type: ignore[union-attr]
+    _tokenizer(model).save_pretrained(folder)
     return folder
+
+
+def _tokenizer(model: BaseAlgorithm) -> Any:
+    """The environment's tokenizer as one of ``transformers``, with a chat template that writes the same transcript."""
+    from transformers import AutoTokenizer, PreTrainedTokenizerFast
+
+    recipe = model.recipe  # type: ignore[attr-defined]
+    name = recipe["env_kwargs"].get("tokenizer") or (TINY if recipe["backbone"] == TINY else None)
+    if name in (TINY, "textenvs"):
+        return PreTrainedTokenizerFast(
+            tokenizer_file=str(SHIPPED_FILE),
+            bos_token="<bos>",
+            eos_token="<end>",
+            pad_token="<pad>",
+            mask_token="<mask>",
+            cls_token="<cls>",
+            sep_token="<sep>",
+            chat_template=_CHAT_TEMPLATE,
+        )
+    return tokenizer_of(recipe["backbone"]) if name is None else AutoTokenizer.from_pretrained(name)
 
 
 def _merged(language_model: Any) -> Any:

@@ -81,7 +81,8 @@ def _play(
     returns, successes = [], []
     for episode in range(episodes):
         env.reset(seed=_SEED if episode == 0 else None)
-        total, done, info = 0.0, False, {}
+        total, done = 0.0, False
+        info: dict[str, Any] = {}
         while not done:
             _, reward, terminated, truncated, info = env.step(player(env, rng))
             total += reward

@@ -142,13 +142,13 @@ class TextVectorEnv(VectorEnv[Any, Any, Any]):
         """Each row's transcript, with ``render_mode="ansi"``."""
         return tuple(row.render() for row in self.rows)
 
-    @property
-    def np_random(self) -> tuple[np.random.Generator, ...]:  # type: ignore[misc,override]
+    @property  # type: ignore[misc]
+    def np_random(self) -> tuple[np.random.Generator, ...]:  # type: ignore[override]
         """Each row's generator."""
         return self.get_attr("np_random")
 
     @property
-    def np_random_seed(self) -> tuple[int, ...]:  # type: ignore[misc,override]
+    def np_random_seed(self) -> tuple[int, ...]:  # type: ignore[override]
         """Each row's seed."""
         return self.get_attr("np_random_seed")
 

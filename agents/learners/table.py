@@ -106,7 +106,7 @@ def make(
     env_kwargs = {"action_level": row.levels[0], **(env_kwargs or {})}
     if env_kwargs["action_level"] not in row.levels:
         raise ValueError(f"{learner} plays the levels {row.levels}, not {env_kwargs['action_level']!r}")
-    tokenizer = {"tokenizer": _tokenizer_of(backbone)} if backbone != "tiny" and "tokenizer" not in env_kwargs else {}
+    tokenizer = {"tokenizer": tokenizer_of(backbone)} if backbone != "tiny" and "tokenizer" not in env_kwargs else {}
     settings = {**row.defaults, **overrides}
     if "rollout_buffer_class" in settings and settings["rollout_buffer_class"] is PackedRolloutBuffer:
         settings["rollout_buffer_kwargs"] = {"seed": seed, **(settings.get("rollout_buffer_kwargs") or {})}
@@ -129,7 +129,7 @@ def make(
     return model
 
 
-def _tokenizer_of(backbone: Any) -> Any:
+def tokenizer_of(backbone: Any) -> Any:
     """The tokenizer that belongs to a model given by name, path or GGUF file."""
     from pathlib import Path
 

@@ -99,6 +99,7 @@ class TokenQPolicy(BasePolicy):
         self.q_net_target.load_state_dict(self.q_net.state_dict())
         self.q_net_target.requires_grad_(False)
         self.q_net_target.set_training_mode(False)
+        self.q_net_target.reader.cached = False  # it reads unrelated steps of the replay buffer
         self.exploration = exploration or ("epsilon_greedy" if self.q_net.reader.choice_level else "softmax")
         self.temperature = temperature or scale
         self.epsilon = epsilon

@@ -55,7 +55,7 @@ class TokenReader(nn.Module):
                 f"{self.backbone.vocab_size}: give the environment the model's own tokenizer=..."
             )
         self.longest = longest
-        self.cached = True  # False recomputes every context, for comparison
+        self.cached = True  # False recomputes every context
         self._cache: list[RowCache] = []  # a list keeps the cache out of the module tree and of state_dict
         forbidden = torch.zeros(self.backbone.vocab_size, dtype=torch.bool)
         forbidden[list(observation_space.special_ids)] = True
@@ -69,7 +69,8 @@ class TokenReader(nn.Module):
     def split(self, observations: Tensor) -> tuple[Tensor, Tensor]:
         """Context ids ``(batch, window)`` int64 and their lengths ``(batch,)``."""
         ids = observations[:, : self.space.window].long()
-        return ids, (ids != self.space.pad_id).sum(dim=1)
+        places = torch.arange(1, ids.shape[1] + 1, device=ids.device)
+        return ids, ((ids != self.space.pad_id) * places).amax(dim=1)
 
     def choices(self, observations: Tensor) -> Tensor:
         """Candidate ids ``(batch, choices, tokens)`` int64 of choice-level observations."""

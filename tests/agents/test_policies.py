@@ -18,7 +18,7 @@ TOKENIZER = {"tokenizer": "textenvs"}
 def ppo(model: str, level: str, **keywords: Any) -> Any:
     env_kwargs = {**TOKENIZER, "action_level": level, "window": 160, "max_utterance_tokens": 12, "max_turns": 4}
     return agents.make(
-        "ppo", "TextDialogue-v0", backbone=model, num_envs=3, env_kwargs=env_kwargs, n_steps=24, batch_size=20, **keywords
+        "ppo", "TextDialogue-v0", backbone=model, num_envs=3, env_kwargs=env_kwargs, n_steps=24, batch_size=24, **keywords
     )
 
 
@@ -37,7 +37,7 @@ def test_packed_batches_give_what_plain_observations_give(small_model: str, leve
     model.learn(24 * 3)
 
     unpacked: list[tuple[bytes, bytes]] = []
-    for samples in model.rollout_buffer.get(20):
+    for samples in model.rollout_buffer.get(24):
         batch = samples.observations
         observations = torch.full((len(batch), space.shape[0]), space.pad_id)
         for step, (segment, position) in enumerate(zip(batch.segment, batch.position, strict=True)):
@@ -83,9 +83,9 @@ def test_advantages_equal_the_plain_buffer_when_discounting_by_token(small_model
     packed.add = both
     finish = packed.compute_returns_and_advantage
 
-    def finish_both(*last: Any) -> None:
-        finish(*last)
-        plain.compute_returns_and_advantage(*last)
+    def finish_both(**last: Any) -> None:
+        finish(**last)
+        plain.compute_returns_and_advantage(**last)
         np.testing.assert_allclose(packed.advantages, plain.advantages, atol=1e-5)
         np.testing.assert_allclose(packed.returns, plain.returns, atol=1e-5)
 

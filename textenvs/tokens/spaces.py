@@ -140,6 +140,9 @@ class UtteranceSpace(spaces.MultiDiscrete):
     def __reduce__(self) -> tuple[Any, ...]:
         return type(self), self._arguments(), {"_np_random": self._np_random}
 
+    def __setstate__(self, state: Any) -> None:
+        self.__dict__.update(state)
+
     def __repr__(self) -> str:
         return f"UtteranceSpace(max_utterance_tokens={self.max_utterance_tokens}, vocab_size={self.vocab_size})"
 
