@@ -115,7 +115,6 @@ class TextEnv(gymnasium.Env[Any, Any]):
 
         self._tokenizer = None if as_text else load_tokenizer(tokenizer)
         self._set_spaces()
-        self._set_buffer(np.empty(self.observation_space.shape or 0, np.int32))
         self._episode_seed: int | None = None
         self._clear()
         self._ended = False
@@ -265,6 +264,8 @@ class TextEnv(gymnasium.Env[Any, Any]):
         for key, own in (("game", type(self.game).__name__), ("level", self.level)):
             if state[key] != own:
                 raise ValueError(f"the snapshot is of {key} {state[key]!r}, this environment has {own!r}")
+        if state["writing"] and self.action_level != "token":
+            raise ValueError("the snapshot is within an utterance: restoring it needs action_level='token'")
         if state["np_random"] is not None:
             generator = self.np_random
             generator.bit_generator.state = state["np_random"]
@@ -341,7 +342,7 @@ class TextEnv(gymnasium.Env[Any, Any]):
         ids = action.tolist()
         end, pad = self.tokenizer.end_id, self.tokenizer.pad_id
         for position, i in enumerate(ids):
-            if i == end or i == pad:
+            if i in (end, pad):
                 del ids[position:]
                 break
         if ids and (min(ids) < 0 or max(ids) >= self.tokenizer.vocab_size):
@@ -458,11 +459,8 @@ class TextEnv(gymnasium.Env[Any, Any]):
         self._ordinary = np.ones(tokenizer.vocab_size, np.bool_)
         self._ordinary[[tokenizer.pad_id, *tokenizer.special_ids]] = False
         self._ordinary[tokenizer.end_id] = True
-
-    def _set_buffer(self, buffer: NDArray[np.int32]) -> None:
-        """Write observations into ``buffer``, ``(length,)``, from the next reset on."""
-        self._buffer = buffer
-        self._stream = TokenStream(buffer[: self.window], 0 if self._tokenizer is None else self._tokenizer.pad_id)
+        self._buffer = np.empty(self.observation_space.shape, np.int32)
+        self._stream = TokenStream(self._buffer, self.window, tokenizer.pad_id)
 
     def _encode(self, text: str) -> list[int]:
         return [] if self._tokenizer is None else self._tokenizer.encode(text)

@@ -17,12 +17,11 @@ from textenvs.game import Game
 class TextVectorEnv(VectorEnv[Any, Any, Any]):
     """``num_envs`` rows of one game; the same episodes as ``SyncVectorEnv`` over ``TextEnv``, with less work a step.
 
-    Made by ``gymnasium.make_vec(id, num_envs, **keywords)``. All replies of a step are tokenized in one call, and the
-    rows write into one int32 array ``(num_envs, length)``, of which ``step`` and ``reset`` return a copy. With
-    ``as_text=True`` observations are a tuple of ``str``.
+    Made by ``gymnasium.make_vec(id, num_envs, **keywords)``. All replies of a step are tokenized in one call.
 
-    Actions are an array ``(num_envs, max_utterance_tokens)`` at turn level (or a sequence of ``str``) and ``(num_envs,)``
-    at the others. ``rows`` are the ``TextEnv`` of each row, to be asked but not to be stepped.
+    Observations are int32 ``(num_envs, length)``, or a tuple of ``str`` with ``as_text=True``. Actions are an array
+    ``(num_envs, max_utterance_tokens)`` at turn level (or a sequence of ``str``), and ``(num_envs,)`` at the others.
+    ``rows`` are the ``TextEnv`` of each row, to be asked but not to be stepped.
 
     Args:
         num_envs: how many rows.
@@ -51,9 +50,6 @@ class TextVectorEnv(VectorEnv[Any, Any, Any]):
         self.single_observation_space, self.single_action_space = row.observation_space, row.action_space
         self.observation_space = batch_space(self.single_observation_space, self.num_envs)
         self.action_space = batch_space(self.single_action_space, self.num_envs)
-        self._buffer = np.zeros((self.num_envs, *(self.single_observation_space.shape or (0,))), np.int32)
-        for each, buffer in zip(self.rows, self._buffer, strict=True):
-            each._set_buffer(buffer)
         self._ended = np.zeros(self.num_envs, np.bool_)
 
     def reset(
@@ -165,7 +161,9 @@ class TextVectorEnv(VectorEnv[Any, Any, Any]):
                 self.rows[i]._receive(ids)
 
     def _observations(self) -> Any:
-        return tuple(row._observation() for row in self.rows) if self.rows[0].as_text else self._buffer.copy()
+        if self.rows[0].as_text:
+            return tuple(row._observation() for row in self.rows)
+        return np.stack([row._buffer for row in self.rows])  # (num_envs, length), a copy
 
     def _reset_mask(self, mask: Any) -> Sequence[int]:
         if mask is None:

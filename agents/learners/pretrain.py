@@ -36,11 +36,13 @@ TINY_CONFIG = {
 
 
 def transcripts(
-    env_id: str, episodes: int, error: float, seed: int, split: str = "train", num_envs: int = 64, **env_kwargs: Any
+    env_id: str, tokens: int, error: float, seed: int, split: str = "train", num_envs: int = 64, **env_kwargs: Any
 ) -> list[np.ndarray]:
-    """Token ids of whole episodes, each ``(tokens,)`` int64, played by an expert who errs with probability ``error``.
+    """About ``tokens`` token ids of episodes, each ``(length,)`` int64, played by an expert who errs with
+    probability ``error``.
 
-    An error is a uniformly drawn admissible utterance. Tokens of the last reply are included.
+    An error is a uniformly drawn admissible utterance. The last reply is included; of an episode longer than the
+    window the opening and the end are there.
     """
     player = ImperfectPlayer(error=error, seed=seed)
     rows: list[Any] = [gym.make(env_id, split=split, **env_kwargs).unwrapped for _ in range(num_envs)]
@@ -48,15 +50,16 @@ def transcripts(
     assert isinstance(space, TokenSpace)
     observations = [row.reset(seed=seed + index)[0] for index, row in enumerate(rows)]
     found: list[np.ndarray] = []
-    while len(found) < episodes:
+    while tokens > 0:
         actions = player.act(rows, np.stack(observations))
         for index, (row, action) in enumerate(zip(rows, actions, strict=True)):
             observation, _, terminated, truncated, _ = row.step(action)
             if terminated or truncated:
                 found.append(observation[observation != space.pad_id].astype(np.int64))
+                tokens -= len(found[-1])
                 observation, _ = row.reset()
             observations[index] = observation
-    return found[:episodes]
+    return found
 
 
 def token_loss(backbone: CausalBackbone, ids: Tensor, pad_id: int) -> Tensor:
@@ -141,7 +144,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m agents.learners.pretrain", description=__doc__)
     parser.add_argument("--out", default=model_path(TINY), help="folder to write (default: the shipped model's)")
     parser.add_argument("--ids", nargs="*", default=None, help="environment ids (default: all registered)")
-    parser.add_argument("--episodes", type=int, default=12_000, help="episodes per id, over all its levels")
+    parser.add_argument("--transcripts", type=int, default=400_000, help="tokens of transcripts per id and level")
     parser.add_argument("--error", type=float, default=0.4, help="share of random admissible utterances")
     parser.add_argument("--updates", type=int, default=3000)
     parser.add_argument("--tokens", type=int, default=8192, help="tokens per update")
@@ -153,11 +156,9 @@ def main() -> None:
     tokenizer = textenvs.load_tokenizer("textenvs")
     sequences: list[np.ndarray] = []
     for env_id in options.ids or textenvs.ids():
-        levels = list(gym.make(env_id).unwrapped.game.levels)  # type: ignore[attr-defined]
-        for level in levels:
-            share = options.episodes // len(levels)
-            sequences += transcripts(env_id, share, options.error, options.seed, level=level)
-        print(f"{env_id}: {options.episodes} episodes, {sum(map(len, sequences)):,} tokens in all so far", flush=True)
+        for level in gym.make(env_id).unwrapped.game.levels:  # type: ignore[attr-defined]
+            sequences += transcripts(env_id, options.transcripts, options.error, options.seed, level=level)
+        print(f"{env_id}: {len(sequences):,} episodes, {sum(map(len, sequences)):,} tokens so far", flush=True)
 
     config = LlamaConfig(
         vocab_size=tokenizer.vocab_size, pad_token_id=0, bos_token_id=1, eos_token_id=tokenizer.end_id, **TINY_CONFIG
@@ -171,7 +172,7 @@ def main() -> None:
 
     pretrain(backbone, sequences, tokenizer.pad_id, options.updates, options.tokens, options.learning_rate, report=report)
     for env_id in options.ids or textenvs.ids():
-        held_out = transcripts(env_id, 200, 0.0, options.seed + 1, split="test")
+        held_out = transcripts(env_id, 20_000, 0.0, options.seed + 1, split="test")
         print(f"{env_id}: agent-token accuracy on expert play {agent_accuracy(backbone, held_out, env_id):.3f}")
     backbone.model.to(torch.float16).save_pretrained(Path(options.out))
 

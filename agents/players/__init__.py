@@ -1,0 +1,9 @@
+"""Players that do not learn, and trained policies as players."""
+
+from agents.players.base import Player
+from agents.players.expert import ExpertPlayer
+from agents.players.imperfect import ImperfectPlayer
+from agents.players.policy import PolicyPlayer
+from agents.players.random import RandomPlayer
+
+__all__ = ["ExpertPlayer", "ImperfectPlayer", "Player", "PolicyPlayer", "RandomPlayer"]

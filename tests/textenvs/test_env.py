@@ -1,11 +1,14 @@
 from __future__ import annotations
 
+import copy
 import json
+import pickle
 import random
 import subprocess
 import sys
 import time
 import warnings
+from itertools import chain
 from typing import Any
 
 import gymnasium
@@ -249,9 +252,9 @@ def test_a_full_window_drops_whole_exchanges_and_keeps_the_opening() -> None:
             assert now[: len(opening)] == opening
             # Exchanges dropped earlier do not come back where a shorter one makes room.
             tail = now[len(opening) :]
-            assert any(tail == sum(kept[start:], []) for start in range(len(kept)))
+            assert any(tail == [*chain(*kept[start:])] for start in range(len(kept)))
         else:
-            assert now == opening + sum(kept, [])
+            assert now == [*opening, *chain(*kept)]
 
 
 @pytest.mark.parametrize("action_level", ["turn", "token"])
@@ -300,7 +303,8 @@ def test_constrained_masks_lead_to_admissible_utterances_and_to_each_of_them() -
     rng, reached = np.random.default_rng(0), set()
     for _ in range(40):
         env.reset(options={"episode_seed": 7})
-        valid, info = env.valid_actions(), {}
+        valid = env.valid_actions()
+        info: dict[str, Any] = {}
         while not info:
             info = env.step(int(rng.choice(np.flatnonzero(env.action_masks()))))[4]
         assert env.transcript[1][1] in valid
@@ -455,16 +459,17 @@ def test_render() -> None:
 # --- C11: snapshots ---
 
 
+@pytest.mark.parametrize("window", [48, 512])
 @pytest.mark.parametrize("id", ids())
-def test_snapshots_are_exact(id: str) -> None:
+def test_snapshots_are_exact(id: str, window: int) -> None:
     for action_level in action_levels(id):
-        env = make(id, action_level=action_level)
+        env = make(id, action_level=action_level, window=window)
         rng = np.random.default_rng(0)
         env.action_space.seed(0)
         observation, _ = env.reset(seed=1)
         for _ in range(25):
             state = json.loads(json.dumps(env.snapshot()))
-            twin = make(id, action_level=action_level)
+            twin = make(id, action_level=action_level, window=window)
             assert same(twin.restore(state), observation)
             assert twin.snapshot() == state and twin.transcript == env.transcript
             if state["ended"]:
@@ -476,6 +481,18 @@ def test_snapshots_are_exact(id: str) -> None:
                 ours, theirs = env.step(action), twin.step(action)  # type: ignore[assignment]
             assert same(ours, theirs)
             observation = ours[0]
+
+
+@pytest.mark.parametrize("clone", [copy.deepcopy, lambda env: pickle.loads(pickle.dumps(env))])
+def test_copies_go_on_alone(clone: Any) -> None:
+    env = TextEnv(Toy, action_level="token")
+    env.reset(seed=0)
+    env.step(7)
+    twin, third = clone(env), clone(env)
+    for _ in range(40):
+        ours = env.step(9)
+        assert same(ours, twin.step(9))
+    assert env.snapshot() == twin.snapshot() != third.snapshot()
 
 
 def test_a_snapshot_of_something_else_is_refused() -> None:

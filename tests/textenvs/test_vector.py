@@ -75,7 +75,7 @@ def test_same_step_gives_the_last_observation_of_the_old_episode() -> None:
     assert infos["_final_obs"].tolist() == [True, False] and infos["final_info"]["success"][0]
     assert env.rows[0].tokenizer.decode(infos["final_obs"][0]).endswith("Right.")
     assert env.rows[0].transcript == [("env", infos["text"][0])] and infos["turns"].tolist() == [0, 1]
-    assert not np.shares_memory(observations, env._buffer)
+    assert not np.shares_memory(observations, env.reset()[0])
 
 
 def test_disabled_autoreset_asks_for_a_reset() -> None:

@@ -1,7 +1,9 @@
 """Trains the shipped tokenizer: ``python -m textenvs.tokens.build [--out FILE] [--vocab 2048]``.
 
 The corpus is made by the package itself: transcripts of every registered game at every level, played by its expert
-with four random actions in ten, and the package's own docstrings. The same inputs give the same bytes.
+with four random actions in ten, and the package's own docstrings. Texts count as often as they are said, so that the
+games' words are whole tokens; the docstrings give pieces for the rest of English. The same inputs give the same bytes.
+A model is tied to the vocabulary that it was trained with: build again only together with the model.
 """
 
 from __future__ import annotations
@@ -77,6 +79,8 @@ def build(vocab_size: int = 2048, episodes: int = EPISODES) -> str:
         show_progress=False,
     )
     tokenizer.train_from_iterator(corpus(episodes), trainer)
+    if tokenizer.get_vocab_size() != vocab_size:
+        raise ValueError(f"the corpus gives only {tokenizer.get_vocab_size()} entries, not vocab={vocab_size}")
     return tokenizer.to_str(pretty=True) + "\n"
 
 

@@ -52,7 +52,7 @@ class TokenSpace(spaces.Box):
         return observation[..., : self.window]
 
     def choices(self, observation: Any) -> Any:
-        """View of the candidates, ``(..., max_choices, max_utterance_tokens)``, of ``(..., length)`` (array or tensor)."""
+        """View of the candidates, ``(..., max_choices, max_utterance_tokens)``, of observations ``(..., length)``."""
         shape = (*observation.shape[:-1], self.max_choices, self.max_utterance_tokens)
         return observation[..., self.window :].reshape(shape)
 

@@ -17,12 +17,14 @@ class TokenStream:
     leaves, and at least half of the window. An opening longer than the window keeps its end.
 
     Args:
-        buffer: int32 ``(window,)``, written in place; it may be a view of a larger array.
+        buffer: int32 ``(length,)``, whose first ``window`` entries are written in place.
+        window: the most tokens that are kept.
         pad_id: fills what is empty.
     """
 
-    def __init__(self, buffer: NDArray[np.int32], pad_id: int) -> None:
+    def __init__(self, buffer: NDArray[np.int32], window: int, pad_id: int) -> None:
         self.buffer = buffer
+        self.window = window
         self.length = 0
         self._pad_id = pad_id
         self._opening = 0
@@ -31,17 +33,17 @@ class TokenStream:
 
     def start(self, ids: Sequence[int]) -> None:
         """Begin anew with the opening's ids."""
-        ids = ids[-self.buffer.size :]
+        ids = ids[-self.window :]
         self.length = self._opening = len(ids)
         self._exchanges.clear()
         self._newest = 0
         self.buffer[: self.length] = ids
-        self.buffer[self.length :] = self._pad_id
+        self.buffer[self.length : self.window] = self._pad_id
 
     def append(self, ids: Sequence[int], closes: bool) -> None:
         """Add ids to the newest exchange; ``closes`` says that it is whole with them."""
         new = len(ids)
-        if self.length + new > self.buffer.size:
+        if self.length + new > self.window:
             new = self._make_room(ids)
         else:
             self.buffer[self.length : self.length + new] = ids
@@ -53,7 +55,7 @@ class TokenStream:
 
     def _make_room(self, ids: Sequence[int]) -> int:
         """Drop what is oldest and write ``ids`` at the end; by how much the newest exchange grew."""
-        buffer, window, old_length = self.buffer, self.buffer.size, self.length
+        buffer, window, old_length = self.buffer, self.window, self.length
         needed = old_length + len(ids) - window
         dropped = 0
         while dropped < needed and self._exchanges:

@@ -53,6 +53,9 @@ class Tokenizer(ABC):
     def decode(self, ids: Iterable[int]) -> str:
         """The text of ids; special tokens are left out, bytes that are no UTF-8 become U+FFFD."""
 
+    def __deepcopy__(self, memo: Any) -> Tokenizer:
+        return self  # it never changes, and a large vocabulary is slow to copy
+
     def __repr__(self) -> str:
         return f"Tokenizer({self.name!r}, vocab_size={self.vocab_size})"
 
@@ -262,7 +265,7 @@ def _from_hub(name: str) -> Any:
 
 
 def _chat_pieces(source: Any) -> tuple[str, str, str]:
-    """What a chat template writes before the first user text, before an assistant text, and after one up to the next user text."""
+    """What a chat template writes before the first user text, before an assistant text, and from there to the next."""
     said = ("FIRSTUSERTEXT", "ASSISTANTTEXT", "SECONDUSERTEXT")
     roles = ("user", "assistant", "user")
     messages = [{"role": role, "content": text} for role, text in zip(roles, said, strict=True)]
