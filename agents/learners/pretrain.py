@@ -7,6 +7,7 @@ language and to repeat values from its context, but not to play well: that is le
 from __future__ import annotations
 
 import argparse
+import copy
 import math
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -144,10 +145,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m agents.learners.pretrain", description=__doc__)
     parser.add_argument("--out", default=model_path(TINY), help="folder to write (default: the shipped model's)")
     parser.add_argument("--ids", nargs="*", default=None, help="environment ids (default: all registered)")
-    parser.add_argument("--transcripts", type=int, default=400_000, help="tokens of transcripts per id and level")
+    parser.add_argument("--transcripts", type=int, default=300_000, help="tokens of transcripts per id and level")
     parser.add_argument("--error", type=float, default=0.4, help="share of random admissible utterances")
-    parser.add_argument("--updates", type=int, default=3000)
-    parser.add_argument("--tokens", type=int, default=8192, help="tokens per update")
+    parser.add_argument("--updates", type=int, default=2500)
+    parser.add_argument("--tokens", type=int, default=4096, help="tokens per update")
     parser.add_argument("--learning-rate", type=float, default=2e-3)
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
@@ -166,7 +167,12 @@ def main() -> None:
     backbone = CausalBackbone(LlamaForCausalLM(config))
     print(f"{sum(p.numel() for p in backbone.parameters()):,} weights", flush=True)
 
+    def write() -> None:
+        copy.deepcopy(backbone.model).to(torch.float16).save_pretrained(Path(options.out))
+
     def report(update: int, loss: float) -> None:
+        if update % 500 == 499:
+            write()
         if update % 100 == 0 or update == options.updates - 1:
             print(f"update {update:5d}  loss {loss:.3f}", flush=True)
 
@@ -174,7 +180,7 @@ def main() -> None:
     for env_id in options.ids or textenvs.ids():
         held_out = transcripts(env_id, 20_000, 0.0, options.seed + 1, split="test")
         print(f"{env_id}: agent-token accuracy on expert play {agent_accuracy(backbone, held_out, env_id):.3f}")
-    backbone.model.to(torch.float16).save_pretrained(Path(options.out))
+    write()
 
 
 if __name__ == "__main__":

@@ -68,7 +68,9 @@ class ByteTokenizer(Tokenizer):
     """
 
     _WORD = re.compile(
-        r"'(?:[stmd]|re|ve|ll)| ?[A-Za-z]+| ?[^\t-\r A-Za-z0-9]+|[\t-\r ]+(?![^\t-\r 0-9])|[\t-\r ]+|[0-9]"
+        r"[0-9!-/:-@\[-`{-~]|[A-Z](?=[A-Z])"  # digits, punctuation and runs of capitals stand alone
+        r"| ?(?:[a-z]|[A-Z](?![A-Z]))+| ?[\x00-\x08\x0e-\x1f\x7f]+"
+        r"|[\t-\r ]+(?![a-z\x00-\x08\x0e-\x1f\x7f]|[A-Z](?![A-Z]))|[\t-\r ]+"
     )
     _MAX_WORDS = 1 << 16  # forgotten when there are more, so that odd input cannot fill the memory
 
