@@ -202,7 +202,9 @@ def _restore_random_state(model: BaseAlgorithm, state: dict[str, Any]) -> None:
 def _replay_state(buffer: Any) -> dict[str, Any]:
     filled = buffer.buffer_size if buffer.full else buffer.pos
     # clone: torch.save would write the whole array behind a slice
-    arrays = {name: torch.as_tensor(getattr(buffer, name)[:filled]).clone() for name in _REPLAY if hasattr(buffer, name)}
+    arrays = {
+        name: torch.as_tensor(getattr(buffer, name)[:filled]).clone() for name in _REPLAY if hasattr(buffer, name)
+    }
     return {"pos": buffer.pos, "full": buffer.full, "done": torch.as_tensor(buffer.done), **arrays}
 
 

@@ -92,9 +92,7 @@ def main() -> None:
             taken = seconds(model, steps)
             if repeat:  # the first round warms up
                 times[name].append(taken)
-    median = {
-        name: [statistics.median(part) for part in zip(*rounds, strict=True)] for name, rounds in times.items()
-    }
+    median = {name: [statistics.median(part) for part in zip(*rounds, strict=True)] for name, rounds in times.items()}
     table = Table(title=f"PPO, {steps} tokens a round, window {options.window}, {torch.get_num_threads()} threads")
     for column in ("", "rollout tokens/s", "4 epochs tokens/s", "together tokens/s"):
         table.add_column(column, justify="right")

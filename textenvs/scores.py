@@ -1,6 +1,6 @@
 """Measured returns of the random player and the expert, by which results are normalised.
 
-``python -m textenvs.scores [--episodes 1000] [--out FILE]`` measures them again: test episodes of every id, every level.
+``python -m textenvs.scores [--episodes 1000] [--out FILE]`` measures them again: test episodes, every id and level.
 """
 
 from __future__ import annotations

@@ -21,7 +21,9 @@ class TokenQNetwork(BasePolicy):
     Q-Learning for Text Generation", sec. 3). At choice level the second term is the candidate's score.
     """
 
-    def __init__(self, observation_space: spaces.Space, action_space: spaces.Space, scale: float, **reader: Any) -> None:
+    def __init__(
+        self, observation_space: spaces.Space, action_space: spaces.Space, scale: float, **reader: Any
+    ) -> None:
         super().__init__(observation_space, action_space)
         if not isinstance(action_space, spaces.Discrete):
             raise TypeError(

@@ -59,7 +59,8 @@ def test_two_processes_with_one_seed_agree(small_model: str) -> None:
         "print(sum(float(p.double().sum()) for p in m.policy.parameters()).hex())"
     )
     outputs = {
-        subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout for _ in range(2)
+        subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+        for _ in range(2)
     }
     assert len(outputs) == 1
 
@@ -109,9 +110,7 @@ def test_stable_baselines_zip_loads_and_predicts_the_same(small_model: str, tmp_
     model.save(tmp_path / "model.zip")
     loaded = StablePPO.load(tmp_path / "model.zip")
     obs = model.get_env().reset()
-    np.testing.assert_array_equal(
-        model.predict(obs, deterministic=True)[0], loaded.predict(obs, deterministic=True)[0]
-    )
+    np.testing.assert_array_equal(model.predict(obs, deterministic=True)[0], loaded.predict(obs, deterministic=True)[0])
     assert_same(weights(loaded), weights(model))
 
 

@@ -18,7 +18,14 @@ TOKENIZER = {"tokenizer": "textenvs"}
 def ppo(model: str, level: str, **keywords: Any) -> Any:
     env_kwargs = {**TOKENIZER, "action_level": level, "window": 160, "max_utterance_tokens": 12, "max_turns": 4}
     return agents.make(
-        "ppo", "TextDialogue-v0", backbone=model, num_envs=3, env_kwargs=env_kwargs, n_steps=24, batch_size=24, **keywords
+        "ppo",
+        "TextDialogue-v0",
+        backbone=model,
+        num_envs=3,
+        env_kwargs=env_kwargs,
+        n_steps=24,
+        batch_size=24,
+        **keywords,
     )
 
 
@@ -113,7 +120,9 @@ def test_discounts_by_turn_are_hand_computed(small_model: str) -> None:
     np.testing.assert_allclose(buffer.returns[:, 0], [3.0, 3.0, 4.0, 4.0])
 
 
-@pytest.mark.parametrize(("learner", "level"), [(name, level) for name, row in LEARNERS.items() for level in row.levels])
+@pytest.mark.parametrize(
+    ("learner", "level"), [(name, level) for name, row in LEARNERS.items() for level in row.levels]
+)
 def test_every_learner_trains_at_each_of_its_levels(small_model: str, learner: str, level: str) -> None:
     settings: dict[str, Any] = {"ppo": {"n_steps": 16, "batch_size": 16}, "a2c": {"n_steps": 8}}.get(
         learner, {"learning_starts": 16, "batch_size": 8, "buffer_size": 200}

@@ -4,27 +4,23 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from functools import lru_cache
 from typing import Any, ClassVar
 
 import numpy as np
 
 from textenvs.game import Game, Turn
+from textenvs.games.control.ice import MAPS, MOVES, action_values, random_map, walk
 
-_DIRECTIONS = ("left", "down", "right", "up")  # in FrozenLake-v1's order: neighbours in it are 90 degrees apart
-_MOVES = ((0, -1), (1, 0), (0, 1), (-1, 0))
-_SYNONYMS = {"west": "left", "south": "down", "east": "right", "north": "up"} | {
-    letter: direction for direction in _DIRECTIONS for letter in direction[0]
+_DIRECTIONS = ("left", "down", "right", "up")  # in FrozenLake-v1's order
+_COMPASS = ("west", "south", "east", "north")
+_READINGS = {
+    word: direction
+    for direction, compass in zip(_DIRECTIONS, _COMPASS, strict=True)
+    for name in (direction, compass)
+    for word in (name, f"{name}ward", f"{name}wards", name[0])
 }
 _TILES = {"S": "ice", "F": "ice", "H": "a hole", "G": "the goal"}
-_MAPS = {
-    "4x4": ("SFFF", "FHFH", "FFFH", "HFFG"),
-    "8x8": ("SFFFFFFF", "FFFFFFFF", "FFFHFFFF", "FFFFFHFF", "FFFHFFFF", "FHHFFFHF", "FHFFHFHF", "FFFHFFFG"),
-}
-_FROZEN = 0.8  # share of ice in random maps
 _MAX_CHARACTERS = 300
-
-Map = tuple[str, ...]
 
 
 class FrozenLake(Game):
@@ -32,14 +28,16 @@ class FrozenLake(Game):
 
     ## Description
 
-    The lake is a grid of ice and holes; you start in the upper left corner, the goal is in the lower right one. On slippery ice a
-    step goes the intended way with probability ``success_rate`` and else to either side of it. Walking into the
-    edge leaves you where you are. The dynamics are those of Gymnasium's ``FrozenLake-v1``.
+    The lake is a grid of ice and holes; you start in the upper left corner, the goal is in the lower right one. On
+    slippery ice a step goes the intended way with probability ``success_rate`` and else to either side of it, both
+    being as probable. Walking into the edge leaves you where you are. The dynamics are those of Gymnasium's
+    ``FrozenLake-v1``.
 
     ## Example transcript
 
     ```
-    frozen lake, not slippery. map: SFFF FHFH FFFH HFFG. you are at row 1 column 1. left: edge, down: ice, right: ice, up: edge.
+    frozen lake, slippery. map: SFFF FHFH FFFH HFFG. you are at row 1 column 1. left: edge, down: ice, right: ice, up:
+    edge.
     > down
     you are at row 2 column 1. left: edge, down: ice, right: a hole, up: ice.
     > right
@@ -48,13 +46,13 @@ class FrozenLake(Game):
 
     ## Observation
 
-    The opening gives the map row by row (``S`` start, ``F`` ice, ``H`` hole, ``G`` goal); each reply says where you are and what lies
-    around you.
+    The opening gives the map row by row (``S`` start, ``F`` ice, ``H`` hole, ``G`` goal); each reply says where you are
+    and what lies around you.
 
     ## Action
 
-    Free text with one direction in it: ``left``, ``go down``, ``i walk east``, ``n``. Several directions, or none, are not understood
-    and cost a turn.
+    Free text with one direction in it: ``left``, ``go down``, ``I walk east``, ``n``. Several directions, or none, are
+    not understood and cost a turn.
 
     ## Reward
 
@@ -76,7 +74,9 @@ class FrozenLake(Game):
 
     ## Expert
 
-    Exact: value iteration over the turns that are left, so it is optimal for the truncated episode too.
+    Exact: value iteration over the turns that are left, so it is optimal for the truncated episode too; of
+    equally safe ways it takes the shortest (a discount of 1e-9 a turn). At a success rate of 1/3 it succeeds with
+    probability 0.74 on the 4x4 map and 0.91 on the 8x8 map; where nothing slips, always.
 
     ## Source
 
@@ -101,21 +101,21 @@ class FrozenLake(Game):
         is_slippery: bool = True,
         success_rate: float = 1 / 3,
     ) -> None:
-        if map_name is not None and map_name not in _MAPS:
-            raise ValueError(f"map_name must be one of {sorted(_MAPS)} or None for a random map, not {map_name!r}")
+        if map_name is not None and map_name not in MAPS:
+            raise ValueError(f"map_name must be one of {sorted(MAPS)} or None for a random map, not {map_name!r}")
         if not 2 <= size <= 12:
             raise ValueError(f"size must be 2 to 12, not {size!r}")
         if not 0 <= success_rate <= 1:
             raise ValueError(f"success_rate is a probability: it must be 0 to 1, not {success_rate!r}")
         self.map_name, self.size = map_name, size
         self.success_rate = success_rate if is_slippery else 1.0
-        side = size if map_name is None else len(_MAPS[map_name])
+        side = size if map_name is None else len(MAPS[map_name])
         self.max_turns = 100 if side <= 4 else 200
 
     def reset(self, rng: np.random.Generator) -> str:
         """Draw a map, where it is random; stand at the start."""
         self._rng = rng
-        self._map = _MAPS[self.map_name] if self.map_name else random_map(self.size, rng)
+        self._map = MAPS[self.map_name] if self.map_name else random_map(self.size, rng)
         self._row = self._column = self._turns = 0
         ice = "not slippery" if self.success_rate == 1 else "slippery"
         return f"frozen lake, {ice}. map: {' '.join(self._map)}. {self._look()}"
@@ -133,7 +133,7 @@ class FrozenLake(Game):
         side = (1 - self.success_rate) / 2
         drift = int(self._rng.choice((-1, 0, 1), p=(side, self.success_rate, side))) if side else 0
         way = (_DIRECTIONS.index(direction) + drift) % 4
-        self._row, self._column = _walk(self._map, self._row, self._column, way)
+        self._row, self._column = walk(self._map, self._row, self._column, way)
         tile = self._map[self._row][self._column]
         if tile == "G":
             return Turn("you reach the goal.", 1.0, True, {"success": True})
@@ -150,11 +150,11 @@ class FrozenLake(Game):
         values = action_values(self._map, self.success_rate, self.max_turns)
         left = min(max(self.max_turns - self._turns, 1), self.max_turns)
         state = self._row * len(self._map[0]) + self._column
-        return _DIRECTIONS[int(values[left - 1, state].argmax())]
+        return _DIRECTIONS[int(values[left - 1, state].round(12).argmax())]  # rounded: ties fall alike on any machine
 
     def _look(self) -> str:
         around = []
-        for name, (down, right) in zip(_DIRECTIONS, _MOVES, strict=True):
+        for name, (down, right) in zip(_DIRECTIONS, MOVES, strict=True):
             row, column = self._row + down, self._column + right
             inside = 0 <= row < len(self._map) and 0 <= column < len(self._map[0])
             around.append(f"{name}: {_TILES[self._map[row][column]] if inside else 'edge'}")
@@ -162,65 +162,7 @@ class FrozenLake(Game):
 
 
 def _read(text: str) -> str | None:
-    words = re.findall(r"[a-z]+", text[:_MAX_CHARACTERS].lower())
-    named = {_SYNONYMS.get(word, word) for word in words} & set(_DIRECTIONS)
+    """The one direction named; apostrophes belong to their word, so that "let's" names no south."""
+    words = re.findall(r"[a-z'’]+", text[:_MAX_CHARACTERS].lower())
+    named = {_READINGS[word] for word in (word.strip("'’") for word in words) if word in _READINGS}
     return named.pop() if len(named) == 1 else None
-
-
-def _walk(lake: Map, row: int, column: int, way: int) -> tuple[int, int]:
-    down, right = _MOVES[way]
-    return min(max(row + down, 0), len(lake) - 1), min(max(column + right, 0), len(lake[0]) - 1)
-
-
-def random_map(size: int, rng: np.random.Generator) -> Map:
-    """A random map with a path from start to goal; tiles are ice with probability 0.8, as in Gymnasium."""
-    while True:
-        tiles = np.where(rng.random((size, size)) < _FROZEN, "F", "H")
-        tiles[0, 0], tiles[-1, -1] = "S", "G"
-        lake = tuple("".join(row) for row in tiles)
-        if _solvable(lake):
-            return lake
-
-
-def _solvable(lake: Map) -> bool:
-    frontier, seen = [(0, 0)], {(0, 0)}
-    while frontier:
-        row, column = frontier.pop()
-        if lake[row][column] == "G":
-            return True
-        for way in range(4):
-            place = _walk(lake, row, column, way)
-            if place not in seen and lake[place[0]][place[1]] != "H":
-                seen.add(place)
-                frontier.append(place)
-    return False
-
-
-def transitions(lake: Map, success_rate: float) -> np.ndarray:
-    """Probabilities ``(states, actions, next states)`` float64, states row by row; holes and the goal absorb."""
-    rows, columns = len(lake), len(lake[0])
-    result = np.zeros((rows * columns, 4, rows * columns))
-    for row in range(rows):
-        for column in range(columns):
-            state = row * columns + column
-            if lake[row][column] in "HG":
-                result[state, :, state] = 1.0
-                continue
-            for action in range(4):
-                for drift, probability in ((-1, (1 - success_rate) / 2), (0, success_rate), (1, (1 - success_rate) / 2)):
-                    to_row, to_column = _walk(lake, row, column, (action + drift) % 4)
-                    result[state, action, to_row * columns + to_column] += probability
-    return result
-
-
-@lru_cache(maxsize=256)
-def action_values(lake: Map, success_rate: float, turns: int) -> np.ndarray:
-    """Probability of reaching the goal, ``(turns, states, actions)`` float64; entry ``[n - 1]`` with ``n`` turns left."""
-    chances = transitions(lake, success_rate)
-    goal = np.array([tile == "G" for row in lake for tile in row])
-    values = goal.astype(float)
-    result = np.empty((turns, *chances.shape[:2]))
-    for left in range(turns):
-        result[left] = chances @ values
-        values = np.where(goal, 1.0, result[left].max(axis=1))
-    return result

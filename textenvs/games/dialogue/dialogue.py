@@ -10,7 +10,7 @@ import numpy as np
 from textenvs.game import Game, Turn
 from textenvs.games.dialogue.database import Database, ontology
 from textenvs.games.dialogue.understanding import Act, Understanding
-from textenvs.games.dialogue.user import Goal, User, draw_goal
+from textenvs.games.dialogue.user import User, draw_goal
 
 _DOMAINS = ("restaurant", "hotel", "train")
 _TURN_COST = 0.02

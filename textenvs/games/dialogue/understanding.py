@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import itertools
 import re
 import unicodedata
 from collections.abc import Mapping
@@ -10,7 +11,10 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 
 _MAX_CHARACTERS = 300
-_NUMBERS = {word: str(n) for n, word in enumerate("zero one two three four five six seven eight nine ten".split())}
+_NUMBERS = {
+    word: str(n)
+    for n, word in enumerate(["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten"])
+}
 _DAYS = {"mon": "monday", "tue": "tuesday", "wed": "wednesday", "thu": "thursday", "fri": "friday", "sat": "saturday"}
 _VALUES = {
     **_DAYS,
@@ -42,11 +46,30 @@ _SLOTS = {
     "day": "day date when",
 }
 _SLOT_OF = {word: slot for slot, words in _SLOTS.items() for word in words.split()}
-_BOOK = frozenset("book booked booking reserve reserved reserving reservation confirm confirmed".split())
-_LOOK_UP = frozenset("look lookup search searching find query database check list show".split())
-_NO_MATCH = frozenset("no none nothing unfortunately sorry cannot unavailable".split())
-_ASK = frozenset("what which where when how any do would could can tell please prefer preference".split())
-_GREET = frozenset("hello hi hey welcome help thanks thank goodbye bye".split())
+_BOOK = frozenset(
+    ["book", "booked", "booking", "reserve", "reserved", "reserving", "reservation", "confirm", "confirmed"]
+)
+_LOOK_UP = frozenset(["look", "lookup", "search", "searching", "find", "query", "database", "check", "list", "show"])
+_NO_MATCH = frozenset(["no", "none", "nothing", "unfortunately", "sorry", "cannot", "unavailable"])
+_ASK = frozenset(
+    [
+        "what",
+        "which",
+        "where",
+        "when",
+        "how",
+        "any",
+        "do",
+        "would",
+        "could",
+        "can",
+        "tell",
+        "please",
+        "prefer",
+        "preference",
+    ]
+)
+_GREET = frozenset(["hello", "hi", "hey", "welcome", "help", "thanks", "thank", "goodbye", "bye"])
 _CLOCK = re.compile(r"\b(\d{1,2})(?:[:.](\d{2}))?\s*(am|pm)?\b")
 _WORD = re.compile(r"[a-z]+|\d+")
 
@@ -123,7 +146,7 @@ class Understanding:
             if minutes is None and half is None:
                 continue
             hour = int(hours) % 24
-            if half == "pm" and hour < 12 or (half is None and hour < 10):
+            if (half == "pm" and hour < 12) or (half is None and hour < 10):
                 hour += 12
             slots["time"] = f"{hour}:{minutes or '00'}"
             return text[: match.start()] + " " + text[match.end() :]
@@ -136,7 +159,7 @@ class Understanding:
         return _nearest(word, self._vocabulary)
 
     def _name(self, words: list[str]) -> str | None:
-        for first, second in zip(words, words[1:], strict=False):
+        for first, second in itertools.pairwise(words):
             if f"{first} {second}" in self.names:
                 return f"{first} {second}"
         return None
@@ -144,7 +167,7 @@ class Understanding:
     @staticmethod
     def _without(words: list[str], name: str) -> list[str]:
         first, second = name.split()
-        for index, pair in enumerate(zip(words, words[1:], strict=False)):
+        for index, pair in enumerate(itertools.pairwise(words)):
             if pair == (first, second):
                 return words[:index] + words[index + 2 :]
         return words

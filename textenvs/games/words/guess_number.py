@@ -10,13 +10,32 @@ import numpy as np
 
 from textenvs.game import Game, Turn
 
-_NUMBER = re.compile(r"\d{1,9}")
-_ONES = (
-    "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen "
-    "eighteen nineteen"
-).split()
-_TENS = "twenty thirty forty fifty sixty seventy eighty ninety".split()
+_NUMBER = re.compile(r"(?:(?<!\S)-)?[0-9]{1,9}")
+_ONES = [
+    "zero",
+    "one",
+    "two",
+    "three",
+    "four",
+    "five",
+    "six",
+    "seven",
+    "eight",
+    "nine",
+    "ten",
+    "eleven",
+    "twelve",
+    "thirteen",
+    "fourteen",
+    "fifteen",
+    "sixteen",
+    "seventeen",
+    "eighteen",
+    "nineteen",
+]
+_TENS = ["twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety"]
 _WORDS = {word: n for n, word in enumerate(_ONES)} | {word: 10 * n for n, word in enumerate(_TENS, 2)}
+_SCALES = {"hundred": 100, "thousand": 1000}
 _GUESS_COST = 0.1
 _MAX_CHARACTERS = 300
 
@@ -46,8 +65,9 @@ class GuessNumber(Game):
 
     ## Action
 
-    Free text with a number in it, in digits or words up to ninety-nine: ``42``, ``is it 42?``, ``forty two``. The first number counts.
-    A number out of the range is answered like any other guess. Without a number nothing is understood.
+    Free text with a number in it: ``42``, ``is it 42?``, ``I guess forty two!``. The first number in digits counts, or
+    without digits the first in words. A number out of the range is answered like any other guess. Without a number
+    nothing is understood.
 
     ## Reward
 
@@ -62,12 +82,13 @@ class GuessNumber(Game):
     | keyword | easy | medium | hard | meaning |
     |---|---|---|---|---|
     | ``high`` | 8 | 32 | 100 | the largest number |
-    | ``max_turns`` | 8 | 12 | 16 | truncation |
+    | ``max_turns`` | 8 | 14 | 16 | truncation |
 
     ## Expert
 
     Bisection, which is optimal in expectation and in the worst case for a uniform number (Knuth, The Art of Computer
-    Programming vol. 3, sec. 6.2.1): at most ``floor(log2(high)) + 1`` guesses.
+    Programming vol. 3, sec. 6.2.1): at most ``floor(log2(high)) + 1`` guesses. It does not use which
+    numbers belong to the split.
 
     ## Source
 
@@ -89,7 +110,7 @@ class GuessNumber(Game):
             raise ValueError(f"high must be 2 to 1000, not {high!r}")
         self.high = high
         self.max_choices = high
-        self.max_turns = 2 * (high.bit_length() + 1) if high > 8 else 8
+        self.max_turns = 2 * (high.bit_length() + 1) if high > 8 else 8  # about twice what the expert needs
 
     def reset(self, rng: np.random.Generator) -> str:
         """Think of a number."""
@@ -124,14 +145,25 @@ class GuessNumber(Game):
 
 
 def _read(text: str) -> int | None:
-    """The first number in a text."""
+    """The first number in a text, in digits if there are any."""
     text = text[:_MAX_CHARACTERS].lower()
     digits = _NUMBER.search(text)
-    if digits and digits.group().isascii():
-        return int(digits.group())
-    words = re.findall(r"[a-z]+", text)
-    for word, following in zip(words, [*words[1:], ""], strict=True):
-        if word in _WORDS:
-            tens, ones = _WORDS[word], _WORDS.get(following, 0)
-            return tens + ones if tens >= 20 and 0 < ones < 10 else tens
-    return None
+    return int(digits.group()) if digits else _read_words(re.findall(r"[a-z]+", text))
+
+
+def _read_words(words: list[str]) -> int | None:
+    """The first number told in words: ``forty two``, ``a hundred``, ``two hundred and five``."""
+    number = None
+    for word in words:
+        if word in _SCALES and (number is None or 0 < number < 100):
+            number = (number or 1) * _SCALES[word]
+        elif word in _WORDS and (number is None or _continues(number, _WORDS[word])):
+            number = (number or 0) + _WORDS[word]
+        elif number is not None and word != "and":
+            break
+    return number
+
+
+def _continues(number: int, part: int) -> bool:
+    """Whether ``part`` may be said after ``number`` as a part of it: 40 and 2, 200 and 5, but not 5 and 6."""
+    return (number >= 100 and number % 100 == 0) or (number % 100 >= 20 and number % 10 == 0 and 0 < part < 10)
