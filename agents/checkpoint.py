@@ -32,7 +32,7 @@ _REPLAY = ("observations", "next_observations", "actions", "rewards", "dones", "
 def save(model: BaseAlgorithm, path: str | os.PathLike[str]) -> Path:
     """Write a learner made by ``agents.make`` to one file.
 
-    The file holds weights, optimizer, counters, random states, the state of every environment and the replay buffer, and
+    The file holds weights, optimizer, counters, random states, every environment's state and the replay buffer, and
     takes the place of an older one in one step: an interrupted write leaves the older one whole. Between rollouts, as
     callbacks' ``on_rollout_start`` and after ``learn``, continuing it gives what an uninterrupted run gives.
 

@@ -1,7 +1,7 @@
 """Packed and cached against plain, in one run: ``python -m benchmarks.speed``.
 
-Both sides are Stable-Baselines3's unmodified PPO with the same model, environments and seeds. The plain side uses the stock
-rollout buffer and recomputes the whole context at every token; the packed side uses ``PackedRolloutBuffer`` and
+Both sides are Stable-Baselines3's unmodified PPO with the same model, environments and seeds. The plain side uses the
+stock rollout buffer and recomputes the whole context at every token; the packed side uses ``PackedRolloutBuffer`` and
 the key-value cache. Repeats are interleaved; the ratio is that of the medians.
 """
 

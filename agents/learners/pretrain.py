@@ -20,13 +20,13 @@ from torch import Tensor
 from torch.nn import functional
 
 import textenvs
-from agents.backbones import CausalBackbone
+from agents.backbones import CausalBackbone, load_backbone
 from agents.backbones.loading import TINY, model_path
 from agents.memory.packed import pad_sequences
 from agents.players.imperfect import ImperfectPlayer
 from textenvs.tokens.spaces import TokenSpace
 
-TINY_CONFIG = {
+TINY_CONFIG: dict[str, Any] = {
     "hidden_size": 128,
     "intermediate_size": 320,
     "num_hidden_layers": 4,
@@ -144,8 +144,15 @@ def main() -> None:
 
     parser = argparse.ArgumentParser(prog="python -m agents.learners.pretrain", description=__doc__)
     parser.add_argument("--out", default=model_path(TINY), help="folder to write (default: the shipped model's)")
+    parser.add_argument("--start", default=None, help="folder of a model to go on with (default: random weights)")
     parser.add_argument("--ids", nargs="*", default=None, help="environment ids (default: all registered)")
-    parser.add_argument("--transcripts", type=int, default=300_000, help="tokens of transcripts per id and level")
+    parser.add_argument(
+        "--transcripts",
+        type=int,
+        nargs="+",
+        default=[300_000],
+        help="tokens of transcripts a level, or one for each id",
+    )
     parser.add_argument("--error", type=float, default=0.4, help="share of random admissible utterances")
     parser.add_argument("--updates", type=int, default=2500)
     parser.add_argument("--tokens", type=int, default=4096, help="tokens per update")
@@ -156,15 +163,17 @@ def main() -> None:
     torch.manual_seed(options.seed)
     tokenizer = textenvs.load_tokenizer("textenvs")
     sequences: list[np.ndarray] = []
-    for env_id in options.ids or textenvs.ids():
+    ids = options.ids or textenvs.ids()
+    sizes = options.transcripts * len(ids) if len(options.transcripts) == 1 else options.transcripts
+    for env_id, size in zip(ids, sizes, strict=True):
         for level in gym.make(env_id).unwrapped.game.levels:  # type: ignore[attr-defined]
-            sequences += transcripts(env_id, options.transcripts, options.error, options.seed, level=level)
+            sequences += transcripts(env_id, size, options.error, options.seed, level=level)
         print(f"{env_id}: {len(sequences):,} episodes, {sum(map(len, sequences)):,} tokens so far", flush=True)
 
     config = LlamaConfig(
         vocab_size=tokenizer.vocab_size, pad_token_id=0, bos_token_id=1, eos_token_id=tokenizer.end_id, **TINY_CONFIG
     )
-    backbone = CausalBackbone(LlamaForCausalLM(config))
+    backbone = load_backbone(options.start) if options.start else CausalBackbone(LlamaForCausalLM(config))
     print(f"{sum(p.numel() for p in backbone.parameters()):,} weights", flush=True)
 
     def write() -> None:
@@ -179,7 +188,7 @@ def main() -> None:
     pretrain(
         backbone, sequences, tokenizer.pad_id, options.updates, options.tokens, options.learning_rate, report=report
     )
-    for env_id in options.ids or textenvs.ids():
+    for env_id in ids:
         held_out = transcripts(env_id, 20_000, 0.0, options.seed + 1, split="test")
         print(f"{env_id}: agent-token accuracy on expert play {agent_accuracy(backbone, held_out, env_id):.3f}")
     write()

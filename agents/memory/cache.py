@@ -63,7 +63,7 @@ class RowCache(Cache):
     """
 
     def __init__(self, backbone: CausalBackbone, rows: int, window: int) -> None:
-        layers = [_RowLayer(self) for _ in range(backbone.model.config.num_hidden_layers)]
+        layers: list[Any] = [_RowLayer(self) for _ in range(backbone.model.config.num_hidden_layers)]
         super().__init__(layers=layers)
         device = next(backbone.parameters()).device
         self.backbone = backbone

@@ -20,8 +20,8 @@ class PackedRolloutBuffer(RolloutBuffer):
     """Drop-in ``rollout_buffer_class`` for Stable-Baselines3's unmodified PPO and A2C.
 
     Observations of one episode lie on one sequence, of which only the tokens are kept; ``get`` yields whole
-    sequences, about ``batch_size`` steps a batch, as :class:`~agents.memory.packed.PackedBatch`. Losses equal those of the
-    plain buffer on the same steps.
+    sequences, about ``batch_size`` steps a batch, as ``PackedBatch``. Losses equal those of the plain buffer on the
+    same steps.
 
     Advantages follow generalised advantage estimation (Schulman et al. 2016, eq. 16) over game turns: ``gamma`` and
     ``gae_lambda`` apply where a turn ends, so that a longer sentence does not discount the future more.
@@ -88,14 +88,14 @@ class PackedRolloutBuffer(RolloutBuffer):
         beyond = np.arange(window) >= self._lengths[:, None]
         extends = (self._lengths <= lengths) & ((context == self._ids[:, :window]) | beyond).all(axis=1)
         extends &= ~episode_start.astype(bool)
-        for row in np.flatnonzero(~extends | (self._current < 0)):
+        for row in np.flatnonzero(~extends | (self._current < 0)).tolist():
             self._close(row)
             self._current[row] = len(self._segments)
             self._segments.append(None)
         self._ids[:, :window] = context
         emitted = self.clock.emitted(action)  # (environments, tokens), tokens that follow the context
-        for row, tokens in enumerate(emitted):
-            self._ids[row, lengths[row] : lengths[row] + len(tokens)] = tokens
+        for index, tokens in enumerate(emitted):
+            self._ids[index, lengths[index] : lengths[index] + len(tokens)] = tokens
         self._lengths = lengths + np.array([len(tokens) for tokens in emitted])
 
         self.segment[self.pos] = self._current
@@ -169,7 +169,7 @@ class PackedRolloutBuffer(RolloutBuffer):
 
 
 def _chunks(order: np.ndarray, counts: np.ndarray, batch_size: int) -> Generator[np.ndarray, None, None]:
-    """Cut ``order`` into runs of about ``batch_size`` steps each; a last run under half of that joins the one before."""
+    """Cut ``order`` into the number of runs that comes nearest to ``batch_size`` steps each."""
     totals = np.cumsum(counts[order])
     batches = max(1, round(totals[-1] / batch_size))
     cuts = np.searchsorted(totals, totals[-1] * np.arange(1, batches) / batches)

@@ -125,7 +125,9 @@ class TokenActorCriticPolicy(ActorCriticPolicy):
             hidden = self.reader.last_hidden_of(ids, lengths)
         return actions, log_probs
 
-    def evaluate_actions(self, obs: Tensor | PackedBatch, actions: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    def evaluate_actions(  # type: ignore[override]
+        self, obs: Tensor | PackedBatch, actions: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor]:
         """Values, log-probabilities and entropies of past actions, with gradient.
 
         Args:
@@ -151,11 +153,11 @@ class TokenActorCriticPolicy(ActorCriticPolicy):
         log_prob = zeros.index_add(0, step, distribution.log_prob(actions[step, offset]))
         return values, log_prob, zeros.index_add(0, step, distribution.entropy())
 
-    def predict_values(self, obs: Tensor) -> Tensor:
+    def predict_values(self, obs: Tensor) -> Tensor:  # type: ignore[override]
         """State values ``(batch, 1)``."""
         return self.critic(self.reader.last_hidden(obs))
 
-    def get_distribution(self, obs: Tensor) -> CategoricalDistribution:
+    def get_distribution(self, obs: Tensor) -> CategoricalDistribution:  # type: ignore[override]
         """The distribution over tokens or choices; a turn-level one has no closed form."""
         if self.reader.turn_level:
             raise ValueError("a distribution over whole utterances has no closed form: use the token or choice level")
@@ -164,5 +166,5 @@ class TokenActorCriticPolicy(ActorCriticPolicy):
         wrapped.distribution = self._categorical(self.reader.last_hidden(obs), choices)
         return wrapped
 
-    def _predict(self, observation: Tensor, deterministic: bool = False) -> Tensor:
+    def _predict(self, observation: Tensor, deterministic: bool = False) -> Tensor:  # type: ignore[override]
         return self(observation, deterministic=deterministic)[0]

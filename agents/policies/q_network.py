@@ -16,8 +16,8 @@ from agents.policies.reader import MASKED, TokenReader
 class TokenQNetwork(BasePolicy):
     """Q-values of every token or choice from a language model.
 
-    ``Q(s, a) = V(s) + scale * log p(a | s)`` at token level, where ``p`` is the language model: the language-model head is
-    the advantage head, so a pretrained model starts as its own greedy policy (Guo et al. 2022, "Efficient (Soft)
+    ``Q(s, a) = V(s) + scale * log p(a | s)`` at token level, where ``p`` is the language model: its head is the
+    advantage head, so a pretrained model starts as its own greedy policy (Guo et al. 2022, "Efficient (Soft)
     Q-Learning for Text Generation", sec. 3). At choice level the second term is the candidate's score.
     """
 
@@ -37,7 +37,7 @@ class TokenQNetwork(BasePolicy):
         self.scale = nn.Parameter(torch.tensor(scale))
 
     def forward(self, obs: Tensor) -> Tensor:
-        """Q-values ``(batch, actions)`` of observations ``(batch, observation size)``; -1e8 where an action is absent."""
+        """Q-values ``(batch, actions)`` of observations ``(batch, observation size)``; absent actions have -1e8."""
         hidden = self.reader.last_hidden(obs)
         if self.reader.choice_level:
             advantages = self.reader.choice_scores(hidden, self.reader.choices(obs))
@@ -46,7 +46,7 @@ class TokenQNetwork(BasePolicy):
             advantages = (self.scale * log_probs).masked_fill(self.reader.forbidden[: log_probs.shape[1]], MASKED)
         return self.value(hidden) + advantages
 
-    def _predict(self, observation: Tensor, deterministic: bool = True) -> Tensor:
+    def _predict(self, observation: Tensor, deterministic: bool = True) -> Tensor:  # type: ignore[override]
         return self(observation).argmax(dim=1)
 
 
@@ -70,6 +70,7 @@ class TokenQPolicy(BasePolicy):
 
     q_net: TokenQNetwork
     q_net_target: TokenQNetwork
+    steps: Tensor
 
     def __init__(
         self,
@@ -124,7 +125,7 @@ class TokenQPolicy(BasePolicy):
         """Actions ``(batch,)`` int64."""
         return self._predict(obs, deterministic=deterministic)
 
-    def _predict(self, observation: Tensor, deterministic: bool = True) -> Tensor:
+    def _predict(self, observation: Tensor, deterministic: bool = True) -> Tensor:  # type: ignore[override]
         q_values = self.q_net(observation)
         if deterministic:
             return q_values.argmax(dim=1)

@@ -30,6 +30,8 @@ class TokenReader(nn.Module):
         ValueError: the model's vocabulary or its number of positions is too small for the environment.
     """
 
+    forbidden: Tensor  # (model's vocabulary,) bool: ids that may not be emitted
+
     def __init__(
         self, observation_space: spaces.Space, action_space: spaces.Space, backbone: Any, **keywords: Any
     ) -> None:

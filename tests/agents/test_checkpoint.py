@@ -54,7 +54,9 @@ def test_resuming_gives_what_an_uninterrupted_run_gives(
 def test_two_processes_with_one_seed_agree(small_model: str) -> None:
     code = (
         "import agents, torch\n"
-        f"m = agents.make('ppo', 'TextDialogue-v0', {small_model!r}, num_envs=2, seed=3, env_kwargs={ENV!r}, **{PPO!r})\n"
+        f"settings = {PPO!r}\n"
+        f"e = {ENV!r}\n"
+        f"m = agents.make('ppo', 'TextDialogue-v0', {small_model!r}, num_envs=2, seed=3, env_kwargs=e, **settings)\n"
         "m.learn(64)\n"
         "print(sum(float(p.double().sum()) for p in m.policy.parameters()).hex())"
     )

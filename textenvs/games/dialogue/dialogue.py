@@ -36,9 +36,11 @@ class Dialogue(Game):
 
     ## Description
 
-    You are the assistant. A user wants to book a restaurant, a hotel or a train: they tell some of it at once, hold back the
+    You are the assistant. A user wants to book a restaurant, a hotel or a train: they tell some of it at once, hold
+    back the
     rest until asked, sometimes correct themselves, sometimes ask for what does not exist and change their goal
-    when told so, and give up when their patience is used up. A real SQLite database answers your look-ups. Book an entity that
+    when told so, and give up when their patience is used up. A real SQLite database answers your look-ups. Book an
+    entity that
     meets every wish, with every detail right.
 
     ## Example transcript
@@ -52,26 +54,29 @@ class Dialogue(Game):
 
     ## Action
 
-    Free text of any wording. It is read for keywords, values and names, with synonyms, number words, clock times and small
+    Free text of any wording. It is read for keywords, values and names, with synonyms, number words, clock times and
+    small
     misspellings; case and punctuation do not matter.
 
     | to | say something like |
     |---|---|
     | ask for a slot | ``what area would you like``; ``Which part of town?``; ``any price range preference?`` |
-    | look up (the user stays silent) | ``look up restaurant food italian area north``; ``search for cheap Italian places`` |
-    | book | ``book golden garden for 4 people on friday at 18:00``; ``Booked! Golden Garden, four people, Friday 6pm`` |
+    | look up (the user stays silent) | ``look up restaurant food italian``; ``search for cheap Italian places`` |
+    | book | ``book golden garden for 4 people on friday``; ``Booked! Golden Garden, four people, Friday 6pm`` |
     | offer | ``how about golden garden?`` (the user says whether it fits) |
     | report failure | ``there is no match, what else would you like``; ``sorry, nothing found`` |
 
     An utterance that names an entity is an offer, or a booking with a word like *book* or *reserve*; one with a
-    word like *look up*, *search* or *find* is a look-up; otherwise words like *no* or *sorry* report failure, and a question
+    word like *look up*, *search* or *find* is a look-up; otherwise words like *no* or *sorry* report failure, and a
+    question
     about a slot asks for it. Anything else is not understood.
 
     ## Reward
 
     Each turn costs 0.02; a turn that is not understood, asks what was told already, looks up nothing new to any end,
     wrongly reports failure or books wrongly costs 0.05 more. When the last domain is booked right: 1. When the user
-    gives up: 0.3 times the share of wishes that the last booking of the running domain met, plus 0.3 for each domain done
+    gives up: 0.3 times the share of wishes that the last booking of the running domain met, plus 0.3 for each domain
+    done
     before, over the number of domains.
 
     ## Episode end
@@ -96,7 +101,8 @@ class Dialogue(Game):
 
     ## Expert
 
-    A script that asks for what was not told, looks up, reports failure and books the first match, from nothing but what was
+    A script that asks for what was not told, looks up, reports failure and books the first match, from nothing but
+    what was
     said. @EXPERT@
 
     ## Source

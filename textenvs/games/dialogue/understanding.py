@@ -20,7 +20,6 @@ _VALUES = {
     **_DAYS,
     "sun": "sunday",
     "inexpensive": "cheap",
-    "budget": "cheap",
     "affordable": "cheap",
     "moderately": "moderate",
     "pricey": "expensive",
@@ -183,10 +182,11 @@ class Understanding:
                     slot = "destination"
                 slots.setdefault(slot, word)
             elif word.isdigit():
-                slot = _SLOT_OF.get(after) or _SLOT_OF.get(before) or ("people" if before == "for" else None)
-                slot = slot or _SLOT_OF.get(before2)
-                if slot in self.values and word in self.values[slot]:
-                    slots.setdefault(slot, word)
+                near = (_SLOT_OF.get(after), _SLOT_OF.get(before), "people" if before == "for" else None)
+                for slot in (*near, _SLOT_OF.get(before2)):
+                    if slot is not None and word in self.values.get(slot, ()):
+                        slots.setdefault(slot, word)
+                        break
 
     @staticmethod
     def _sharpest(kinds: set[str], asked: tuple[str, ...]) -> tuple[str, ...]:

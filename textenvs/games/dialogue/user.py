@@ -193,7 +193,7 @@ class User:
         return self._pick(_SAY[slot]).format(value)
 
     def _pick(self, phrases: Sequence[str]) -> str:
-        return phrases[self.rng.integers(len(phrases))]
+        return phrases[int(self.rng.integers(len(phrases)))]
 
     def _utter(self, parts: Sequence[str]) -> str:
         text = ", ".join(dict.fromkeys(parts))
