@@ -25,6 +25,7 @@ from agents.backbones.loading import TINY, model_path
 from agents.memory.packed import pad_sequences
 from agents.players.imperfect import ImperfectPlayer
 from textenvs.tokens.spaces import TokenSpace
+from textenvs.tokens.tokenizer import Tokenizer
 
 TINY_CONFIG: dict[str, Any] = {
     "hidden_size": 128,
@@ -63,11 +64,26 @@ def transcripts(
     return found
 
 
-def token_loss(backbone: CausalBackbone, ids: Tensor, pad_id: int) -> Tensor:
-    """Mean negative log-likelihood in nats of ``ids`` ``(batch, tokens)``, each token given those before it."""
-    real = ids[:, 1:] != pad_id
+def spoken(ids: Tensor, tokenizer: Tokenizer) -> Tensor:
+    """Which of ``ids`` ``(batch, tokens)`` the agent wrote, end tokens included, as bool of that shape."""
+    opened = (ids == tokenizer.agent_prefix[-1]).long()
+    closed = (ids == tokenizer.end_id).long()
+    before = (opened.cumsum(dim=1) - opened) - (closed.cumsum(dim=1) - closed)
+    return (before > 0) & (ids != tokenizer.pad_id)
+
+
+def token_loss(backbone: CausalBackbone, ids: Tensor, tokenizer: Tokenizer, context_weight: float) -> Tensor:
+    """Mean negative log-likelihood in nats of ``ids`` ``(batch, tokens)``, each token given those before it.
+
+    What the environment says counts ``context_weight``: most of it is chance, and what reinforcement learning needs
+    from pretraining is to speak and to copy.
+    """
+    targets = ids[:, 1:]
+    real = targets != tokenizer.pad_id
+    weights = torch.where(spoken(ids, tokenizer)[:, 1:], 1.0, context_weight)[real]
     hidden = backbone(ids[:, :-1])[real]  # (real tokens, hidden)
-    return functional.cross_entropy(backbone.logits(hidden), ids[:, 1:][real])
+    losses = functional.cross_entropy(backbone.logits(hidden), targets[real], reduction="none")
+    return (losses * weights).sum() / weights.sum()
 
 
 def batches(sequences: Sequence[np.ndarray], tokens: int, rng: np.random.Generator) -> Iterator[list[np.ndarray]]:
@@ -88,28 +104,22 @@ def agent_accuracy(backbone: CausalBackbone, sequences: Sequence[np.ndarray], en
     right = total = 0
     for start in range(0, len(sequences), 32):
         ids = pad_sequences(list(sequences[start : start + 32]), tokenizer.pad_id, "cpu")
-        speaking = torch.zeros(len(ids), dtype=torch.bool)
-        own = torch.zeros_like(ids, dtype=torch.bool)  # (batch, tokens): written by the agent
-        agent = tokenizer.agent_prefix[-1]
-        for position in range(ids.shape[1]):
-            own[:, position] = speaking
-            token = ids[:, position]
-            speaking = (speaking | (token == agent)) & (token != tokenizer.end_id) & (token != tokenizer.pad_id)
-        own &= ids != tokenizer.pad_id
+        own = spoken(ids, tokenizer)[:, 1:]
         with torch.no_grad():
-            hidden = backbone(ids[:, :-1])[own[:, 1:]]
-            right += int((backbone.logits(hidden).argmax(dim=1) == ids[:, 1:][own[:, 1:]]).sum())
-        total += int(own[:, 1:].sum())
+            hidden = backbone(ids[:, :-1])[own]
+            right += int((backbone.logits(hidden).argmax(dim=1) == ids[:, 1:][own]).sum())
+        total += int(own.sum())
     return right / max(total, 1)
 
 
 def pretrain(
     backbone: CausalBackbone,
     sequences: Sequence[np.ndarray],
-    pad_id: int,
+    tokenizer: Tokenizer,
     updates: int,
     tokens: int = 4096,
     learning_rate: float = 2e-3,
+    context_weight: float = 0.1,
     warmup: int = 100,
     seed: int = 0,
     report: Callable[[int, float], None] | None = None,
@@ -128,7 +138,8 @@ def pretrain(
         rate = min(1.0, (update + 1) / warmup) * (0.1 + 0.45 * (1 + math.cos(math.pi * progress)))
         for group in optimizer.param_groups:
             group["lr"] = learning_rate * rate
-        loss = token_loss(backbone, pad_sequences(next(stream), pad_id, "cpu"), pad_id)
+        ids = pad_sequences(next(stream), tokenizer.pad_id, "cpu")
+        loss = token_loss(backbone, ids, tokenizer, context_weight)
         optimizer.zero_grad()
         loss.backward()
         torch.nn.utils.clip_grad_norm_(backbone.parameters(), 1.0)
@@ -153,7 +164,7 @@ def main() -> None:
         default=[300_000],
         help="tokens of transcripts a level, or one for each id",
     )
-    parser.add_argument("--error", type=float, default=0.4, help="share of random admissible utterances")
+    parser.add_argument("--error", type=float, default=0.25, help="share of random admissible utterances")
     parser.add_argument("--updates", type=int, default=2500)
     parser.add_argument("--tokens", type=int, default=4096, help="tokens per update")
     parser.add_argument("--learning-rate", type=float, default=2e-3)
@@ -186,7 +197,7 @@ def main() -> None:
             print(f"update {update:5d}  loss {loss:.3f}", flush=True)
 
     pretrain(
-        backbone, sequences, tokenizer.pad_id, options.updates, options.tokens, options.learning_rate, report=report
+        backbone, sequences, tokenizer, options.updates, options.tokens, options.learning_rate, report=report
     )
     for env_id in ids:
         held_out = transcripts(env_id, 20_000, 0.0, options.seed + 1, split="test")

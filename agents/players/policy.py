@@ -9,10 +9,14 @@ import numpy as np
 from stable_baselines3.common.base_class import BaseAlgorithm
 
 from textenvs.env import TextEnv
+from textenvs.tokens.spaces import TokenSpace
 
 
 class PolicyPlayer:
-    """Plays what ``model.predict`` says.
+    """Plays what the model's policy says.
+
+    Attributes:
+        env_kwargs: keywords of ``gym.make`` that the policy's environments need: tokenizer, window and so on.
 
     Args:
         model: a learner made by ``agents.make`` or loaded by ``agents.load``.
@@ -21,12 +25,28 @@ class PolicyPlayer:
     """
 
     def __init__(self, model: BaseAlgorithm, deterministic: bool = True, name: str = "policy") -> None:
-        self.model = model
+        envs, space = model.get_env(), model.observation_space
+        if envs is None or not isinstance(space, TokenSpace):
+            raise TypeError("a policy plays with the environments that it was made for: use agents.make or agents.load")
+        self.policy: Any = model.policy
         self.deterministic = deterministic
         self.name = name
-        self.action_level = str(model.get_env().get_attr("action_level", 0)[0])  # type: ignore[union-attr]
+        self.action_level = str(envs.get_attr("action_level", 0)[0])
+        self.env_kwargs: dict[str, Any] = {
+            "tokenizer": envs.get_attr("tokenizer", 0)[0],
+            "window": space.window,
+            "max_utterance_tokens": space.max_utterance_tokens,
+        }
+        self._rows = 0
 
     def act(self, envs: Sequence[TextEnv], observations: np.ndarray) -> Sequence[Any]:
         """The policy's action in each environment."""
+        # Always as many rows as there ever were: with another number the key-value cache would start anew.
+        self._rows = max(self._rows, len(envs))
+        if len(envs) < self._rows:
+            filler = np.zeros_like(observations, shape=(self._rows - len(envs), observations.shape[1]))
+            filler[:] = self.env_kwargs["tokenizer"].pad_id
+            filler[:, 0] = observations[0, 0]
+            observations = np.concatenate([observations, filler])
         # model.policy, not model: what DQN's own predict adds is exploration that knows no absent choices
-        return self.model.policy.predict(observations, deterministic=self.deterministic)[0]  # type: ignore[return-value]
+        return list(self.policy.predict(observations, deterministic=self.deterministic)[0][: len(envs)])

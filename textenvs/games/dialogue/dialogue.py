@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from textenvs.game import Game, Turn
+from textenvs.games.dialogue import phrases
 from textenvs.games.dialogue.database import Database, ontology
 from textenvs.games.dialogue.understanding import Act, Understanding
 from textenvs.games.dialogue.user import User, draw_goal
@@ -15,20 +16,8 @@ from textenvs.games.dialogue.user import User, draw_goal
 _DOMAINS = ("restaurant", "hotel", "train")
 _TURN_COST = 0.02
 _ERROR_COST = 0.05
+_GIVE_UP_CREDIT = 0.3
 _SHOWN = 3
-_NOTHING = "there is no match, what else would you like"
-_QUESTIONS = {
-    "food": "what food would you like",
-    "area": "what area would you like",
-    "price": "what price would you like",
-    "stars": "how many stars would you like",
-    "departure": "where do you leave from",
-    "destination": "where do you go to",
-    "people": "for how many people",
-    "day": "on what day",
-    "time": "at what time",
-    "nights": "for how many nights",
-}
 
 
 class Dialogue(Game):
@@ -138,24 +127,25 @@ class Dialogue(Game):
         goal_change: float = 0.15,
         noise: float = 0.0,
     ) -> None:
+        domains = tuple(domains)
         if not domains or len(set(domains)) != len(domains) or not set(domains) <= set(_DOMAINS):
             raise ValueError(f"domains must be different ones of {_DOMAINS}, not {domains!r}")
-        if not 1 <= goals <= len(domains):
-            raise ValueError(f"goals must be 1 to {len(domains)}, the number of domains, not {goals!r}")
-        for name, value, least in (("constraints", constraints, 1), ("booking", booking, 1)):
-            if not least <= value <= 3:
-                raise ValueError(f"{name} must be {least} to 3, not {value!r}")
+        bounds = {"goals": (goals, len(domains)), "constraints": (constraints, 3), "booking": (booking, 3)}
+        for name, (value, most) in bounds.items():
+            if value not in range(1, most + 1):
+                raise ValueError(f"{name} must be a whole number from 1 to {most}, not {value!r}")
         if patience < 1:
             raise ValueError(f"patience must be at least 1, not {patience!r}")
         chances = {"volunteer": volunteer, "correction": correction, "goal_change": goal_change, "noise": noise}
         for name, chance in chances.items():
             if not 0 <= chance <= 1:
                 raise ValueError(f"{name} is a probability: it must be 0 to 1, not {chance!r}")
-        self.domains, self.goals = tuple(domains), goals
+        self.domains, self.goals = domains, goals
         self.constraints, self.booking, self.patience = constraints, booking, patience
         self.volunteer, self.correction = volunteer, correction
         self.goal_change, self.noise = goal_change, noise
-        self.max_turns = 2 + 12 * goals if domains != ("restaurant",) else 10
+        self.max_turns = 10 if domains == ("restaurant",) else 2 + 12 * goals
+        self._turn_cost = _TURN_COST / goals
         self._database = Database()
         self._readers = {
             domain: Understanding(
@@ -173,8 +163,7 @@ class Dialogue(Game):
         ]
         self._instance = "; ".join(map(str, drawn))
         self._user = User(drawn, self.volunteer, self.noise, rng, self.patience)
-        self._found: list[str] | None = None
-        self._last_met = 0.0
+        self._forget()
         return self._user.open()
 
     def instance(self) -> str:
@@ -184,105 +173,93 @@ class Dialogue(Game):
     def step(self, action: str) -> Turn:
         """Say something to the user, look something up, or book."""
         act = self._readers[self._user.goal.domain](action)
-        if act.kind == "look up":
-            return self._look_up(act)
-        if act.kind in ("book", "offer"):
-            return self._book(act)
-        if act.kind == "ask":
-            return self._reply(*self._user.answer(act.asked))
-        if act.kind == "no match":
-            text, useful = self._user.relax()
-            self._found = None if useful else self._found
-            return self._reply(text, useful)
-        return self._reply(self._user.puzzled(), False)
+        match act.kind:
+            case "look up":
+                return self._look_up(act)
+            case "book" | "offer":
+                return self._book(act)
+            case "ask":
+                return self._reply(*self._user.answer(act.asked))
+            case "no match":
+                return self._reply(*self._user.relax())
+            case "greet":
+                return self._reply(self._user.greet(), useful=False)
+            case _:
+                return self._reply(self._user.puzzled(), useful=False)
 
-    def _reply(self, text: str, useful: bool, cost: float = 0.0) -> Turn:
+    def _forget(self) -> None:
+        """Start on a domain: nothing looked up, nothing booked."""
+        self._asked: dict[str, str] | None = None
+        self._found: list[str] = []
+        self._last_met = 0.0
+
+    def _reply(self, text: str, useful: bool) -> Turn:
         if useful:
-            return Turn(text, -_TURN_COST - cost)
+            return Turn(text, -self._turn_cost)
         self._user.patience -= 1
+        cost = self._turn_cost + _ERROR_COST
         if self._user.patience > 0:
-            return Turn(text, -_TURN_COST - _ERROR_COST)
+            return Turn(text, -cost)
         share = (self._user.current + self._last_met) / len(self._user.goals)
         info = {"success": False, "constraints_met": share}
-        return Turn(self._user.farewell(happy=False), 0.3 * share - _TURN_COST - _ERROR_COST, True, info)
+        return Turn(self._user.farewell(happy=False), _GIVE_UP_CREDIT * share - cost, True, info)
 
     def _look_up(self, act: Act) -> Turn:
-        found = self._database.find(self._user.goal.domain, act.slots)
-        useful = found[:_SHOWN] != self._found
-        self._found = found[:_SHOWN]
+        domain = self._user.goal.domain
+        asked = {slot: value for slot, value in act.slots.items() if slot in ontology()[domain]["constraints"]}
+        useful = asked != self._asked
+        found = self._database.find(domain, asked)
+        self._asked, self._found = asked, found[:_SHOWN]
         names = f"{len(found)} found: {', '.join(self._found)}" if found else "none found"
         return self._reply(f"database: {names}", useful)
 
     def _book(self, act: Act) -> Turn:
         user = self._user
-        table = ontology()[user.goal.domain]
-        entity = next((e for e in table["entities"] if e["name"] == act.name), None)
+        entities = ontology()[user.goal.domain]["entities"]
+        entity = next((entity for entity in entities if entity["name"] == act.name), None)
         if entity is None:
-            return self._reply(user.puzzled(), False)
-        right, wrong = user.judge(entity, act.slots)
+            return self._reply(user.puzzled(), useful=False)
+        wrong = user.judge(entity, act.slots)
         if act.kind == "offer":
             unmet = [slot for slot in wrong if slot in user.goal.constraints]
-            return self._reply(user.complain(unmet), False) if unmet else self._reply("user: yes, book it", True)
-        wishes = user.wishes
-        self._last_met = 1.0 - len(wrong) / len(wishes)
-        if not right:
-            return self._reply(user.complain(wrong), False)
+            return self._reply(user.complain(unmet) if unmet else "user: yes, book it", useful=not unmet)
+        if wrong:
+            self._last_met = 1.0 - len(wrong) / len(user.wishes)
+            return self._reply(user.complain(wrong), useful=False)
         text = user.next_goal()
-        if text is not None:
-            self._found, self._last_met = None, 0.0
-            return Turn(text, -_TURN_COST)
-        info = {"success": True, "constraints_met": 1.0}
-        return Turn(user.farewell(happy=True), 1.0 - _TURN_COST, True, info)
+        if text is None:
+            info = {"success": True, "constraints_met": 1.0}
+            return Turn(user.farewell(happy=True), 1.0 - self._turn_cost, True, info)
+        self._forget()
+        return Turn(text, -self._turn_cost)
 
     def expert_action(self) -> str:
         """Ask, look up, report failure, book."""
         user = self._user
         table = ontology()[user.goal.domain]
-        for slot in self._slots(table):
+        for slot in (*table["constraints"], *list(table["booking"])[: self.booking]):
             if slot not in user.heard:
-                return _QUESTIONS[slot]
-        current = self._database.find(user.goal.domain, self._told(table))[:_SHOWN]
-        if self._found is None or self._found != current:
-            return self._query(self._told(table))
-        return self._booking(self._found[0], self._details(table)) if self._found else _NOTHING
+                return phrases.QUESTIONS[slot]
+        told = user.told(table["constraints"])
+        if self._asked != told:
+            return phrases.query(user.goal.domain, told)
+        return phrases.booking(self._found[0], user.told(table["booking"])) if self._found else phrases.NO_MATCH
 
     def valid_actions(self) -> list[str]:
-        """Questions, look-ups and bookings that can be made from what was said."""
+        """Questions, look-ups and bookings that can be made from what was said, right and wrong."""
         user = self._user
-        table = ontology()[user.goal.domain]
-        told, details = self._told(table), self._details(table)
-        actions = {_QUESTIONS[slot] for slot in (*table["constraints"], *table["booking"])}
-        actions |= {self._query(told), _NOTHING}
+        domain, table = user.goal.domain, ontology()[user.goal.domain]
+        told, details = user.told(table["constraints"]), user.told(table["booking"])
+        actions = {phrases.QUESTIONS[slot] for slot in (*table["constraints"], *table["booking"])}
+        actions |= {phrases.query(domain, told), phrases.NO_MATCH}
         for slot, value in told.items():
             others = [other for other in table["constraints"][slot] if other not in told.values()]
-            actions.add(self._query({s: v for s, v in told.items() if s != slot}))
-            actions.add(self._query({**told, slot: others[len(value) % len(others)]}))
-        for name in self._found or ():
-            actions.add(self._booking(name, details))
-        if self._found:
-            for slot, value in details.items():
-                others = table["booking"][slot]
-                actions.add(self._booking(self._found[0], {s: v for s, v in details.items() if s != slot}))
-                wrong = others[(others.index(value) + 1) % len(others)]
-                actions.add(self._booking(self._found[0], {**details, slot: wrong}))
+            actions.add(phrases.query(domain, {s: v for s, v in told.items() if s != slot}))
+            actions.add(phrases.query(domain, {**told, slot: others[len(value) % len(others)]}))
+        actions |= {phrases.booking(name, details) for name in self._found}
+        for slot, value in details.items() if self._found else ():
+            others = table["booking"][slot]
+            wrong = others[(others.index(value) + 1) % len(others)]
+            actions.add(phrases.booking(self._found[0], {s: v for s, v in details.items() if s != slot}))
+            actions.add(phrases.booking(self._found[0], {**details, slot: wrong}))
         return sorted(actions)
-
-    def _slots(self, table: Mapping[str, Any]) -> list[str]:
-        """The slots that this level has wishes about; the user may have none about some of them."""
-        return [*table["constraints"], *list(table["booking"])[: self.booking]]
-
-    def _told(self, table: Mapping[str, Any]) -> dict[str, str]:
-        heard = self._user.heard
-        return {slot: heard[slot] for slot in table["constraints"] if heard.get(slot, "any") != "any"}
-
-    def _details(self, table: Mapping[str, Any]) -> dict[str, str]:
-        heard = self._user.heard
-        return {slot: heard[slot] for slot in table["booking"] if heard.get(slot, "any") != "any"}
-
-    def _query(self, constraints: Mapping[str, str]) -> str:
-        words = [f"{slot} {value}" for slot, value in constraints.items()]
-        return " ".join(["look up", self._user.goal.domain, *words])
-
-    def _booking(self, name: str, details: Mapping[str, str]) -> str:
-        phrases = {"people": "for {} people", "day": "on {}", "time": "at {}", "nights": "for {} nights"}
-        return " ".join([f"book {name}", *(phrases[slot].format(value) for slot, value in details.items())])

@@ -11,10 +11,14 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 
 _MAX_CHARACTERS = 300
-_NUMBERS = {
-    word: str(n)
-    for n, word in enumerate(["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten"])
-}
+
+
+def _words(text: str) -> frozenset[str]:
+    return frozenset(text.split())
+
+
+_NUMBER_WORDS = "zero one two three four five six seven eight nine ten eleven twelve"
+_NUMBERS = {word: str(n) for n, word in enumerate(_NUMBER_WORDS.split())}
 _DAYS = {"mon": "monday", "tue": "tuesday", "wed": "wednesday", "thu": "thursday", "fri": "friday", "sat": "saturday"}
 _VALUES = {
     **_DAYS,
@@ -45,32 +49,21 @@ _SLOTS = {
     "day": "day date when",
 }
 _SLOT_OF = {word: slot for slot, words in _SLOTS.items() for word in words.split()}
-_BOOK = frozenset(
-    ["book", "booked", "booking", "reserve", "reserved", "reserving", "reservation", "confirm", "confirmed"]
-)
-_LOOK_UP = frozenset(["look", "lookup", "search", "searching", "find", "query", "database", "check", "list", "show"])
-_NO_MATCH = frozenset(["no", "none", "nothing", "unfortunately", "sorry", "cannot", "unavailable"])
-_ASK = frozenset(
-    [
-        "what",
-        "which",
-        "where",
-        "when",
-        "how",
-        "any",
-        "do",
-        "would",
-        "could",
-        "can",
-        "tell",
-        "please",
-        "prefer",
-        "preference",
-    ]
-)
-_GREET = frozenset(["hello", "hi", "hey", "welcome", "help", "thanks", "thank", "goodbye", "bye"])
-_CLOCK = re.compile(r"\b(\d{1,2})(?:[:.](\d{2}))?\s*(am|pm)?\b")
-_WORD = re.compile(r"[a-z]+|\d+")
+# words that also occur in questions about other slots: they count only where nothing sharper stands
+_VAGUE = _words("to from where when part long leave leaving going travel arrive arriving eat town")
+_BOOK = _words("book booked booking reserve reserved reserving reservation confirm confirmed")
+_MAY_I = _words("shall should may can could would want")
+_LOOK_UP = _words("look lookup looking search searching find finding query select database check checking list show")
+_FAILED = _words("no none nothing unfortunately cannot unavailable")
+_NOT = _words("not don doesn didn couldn isn aren wasn")
+_FOUND = _words("find found match matches matching available")
+_ASK = _words("what which where when how any do would could can tell please prefer preference need know give")
+_GREET = _words("hello hi hey welcome help thanks thank goodbye bye morning afternoon evening")
+_POLITE = re.compile(r"\bno (?:problem|worries|rush)\b|\bor no\b")
+_HOUR = rf"(?P<hour>[0-9]{{1,2}}|{'|'.join(_NUMBERS)})"
+_CLOCK = re.compile(rf"\b{_HOUR}(?:[:.](?P<minutes>[0-9]{{2}}))?\s*(?P<half>am\b|pm\b|a\.m|p\.m|o.?clock)?")
+_BARE_HOUR = re.compile(rf"\bat {_HOUR}(?=\s*$|\s*[,.!?]|\s+(?:on|for)\b)")
+_WORD = re.compile(r"[a-z]+|[0-9]+")
 
 
 @dataclass(frozen=True)
@@ -111,11 +104,12 @@ class Understanding:
         self._cities = self.values.get("departure", frozenset())
         vocabulary = {*self._words, *self._cities, *(part for name in names for part in name.split() if part.isalpha())}
         self._vocabulary = tuple(sorted({*vocabulary, *_SLOT_OF, *_BOOK, *_LOOK_UP, *_VALUES}))
-        self._known = frozenset(self._vocabulary) | _NO_MATCH | _ASK | _GREET
+        self._known = frozenset(self._vocabulary) | _FAILED | _NOT | _FOUND | _MAY_I | _ASK | _GREET
 
     def __call__(self, text: str) -> Act:
         """The act that ``text`` performs; never raises."""
         text = unicodedata.normalize("NFKD", text[:_MAX_CHARACTERS]).lower()
+        text = _POLITE.sub(" ", text)
         slots: dict[str, str] = {}
         rest = self._read_clock(text, slots)
         words = [self._word(word) for word in _WORD.findall(rest)]
@@ -124,15 +118,19 @@ class Understanding:
             words = self._without(words, name)
         self._read_values(words, slots)
         kinds = set(words)
-        asked = tuple(dict.fromkeys(_SLOT_OF[word] for word in words if _SLOT_OF.get(word) in self.values))
+        question = "?" in text or bool(kinds & _ASK)
+        asked = self._asked(words, slots, "?" in text)
         if name is not None and not kinds & _LOOK_UP:
-            return Act("book" if kinds & _BOOK else "offer", slots, name)
-        if kinds & _LOOK_UP and not (kinds & _NO_MATCH and not slots):
-            return Act("look up", slots)
-        if kinds & _NO_MATCH and not kinds & {"any"}:
+            proposed = "?" in text and kinds & _MAY_I
+            return Act("book" if kinds & _BOOK and not proposed else "offer", slots, name)
+        if (kinds & _FAILED and not (slots and kinds & _LOOK_UP)) or (kinds & _NOT and kinds & _FOUND):
             return Act("no match", slots)
-        if asked and (kinds & _ASK or "?" in text or len(words) <= 3):
-            return Act("ask", slots, asked=self._sharpest(kinds, asked))
+        if kinds & _LOOK_UP and (slots or not (asked and question)):
+            return Act("look up", slots)
+        if asked and (question or len(words) <= 3):
+            return Act("ask", slots, asked=asked)
+        if "sorry" in kinds:
+            return Act("no match", slots)
         if kinds & _BOOK and slots:
             return Act("book", slots)
         return Act("greet") if kinds & _GREET else Act("unknown")
@@ -140,16 +138,17 @@ class Understanding:
     def _read_clock(self, text: str, slots: dict[str, str]) -> str:
         if "time" not in self.values:
             return text
-        for match in _CLOCK.finditer(text):
-            hours, minutes, half = match.groups()
-            if minutes is None and half is None:
-                continue
-            hour = int(hours) % 24
-            if (half == "pm" and hour < 12) or (half is None and hour < 10):
-                hour += 12
-            slots["time"] = f"{hour}:{minutes or '00'}"
-            return text[: match.start()] + " " + text[match.end() :]
-        return text
+        clocks = (match for match in _CLOCK.finditer(text) if match["minutes"] or match["half"])
+        match = next(clocks, None) or _BARE_HOUR.search(text)
+        if match is None:
+            return text
+        minutes, half = (match["minutes"], match["half"]) if match.re is _CLOCK else (None, None)
+        hour = int(_NUMBERS.get(match["hour"], match["hour"])) % 24
+        # bookings are for the evening: 6:30 is 18:30, though 10:30 may be in the morning
+        if (half and half[0] in "po" and hour < 12) or (half is None and hour < 10):
+            hour += 12
+        slots["time"] = f"{hour}:{minutes or '00'}"
+        return text[: match.start()] + " " + text[match.end() :]
 
     def _word(self, word: str) -> str:
         word = _NUMBERS.get(word, _VALUES.get(word, word))
@@ -183,17 +182,24 @@ class Understanding:
                 slots.setdefault(slot, word)
             elif word.isdigit():
                 near = (_SLOT_OF.get(after), _SLOT_OF.get(before), "people" if before == "for" else None)
-                for slot in (*near, _SLOT_OF.get(before2)):
-                    if slot is not None and word in self.values.get(slot, ()):
-                        slots.setdefault(slot, word)
-                        break
+                fitting = (s for s in (*near, _SLOT_OF.get(before2)) if s and word in self.values.get(s, ()))
+                slots.setdefault(next(fitting, ""), word)
 
-    @staticmethod
-    def _sharpest(kinds: set[str], asked: tuple[str, ...]) -> tuple[str, ...]:
-        """Words that also occur in questions about other things count only where nothing sharper stands."""
-        vague = {"to", "from", "where", "when", "part", "long", "leave", "going", "town"}
-        sharp = tuple(slot for slot in asked if any(word in kinds - vague for word in _SLOTS[slot].split()))
-        return sharp or asked
+    def _asked(self, words: list[str], slots: Mapping[str, str], marked: bool) -> tuple[str, ...]:
+        """The slots that a question is about; ``marked``: it has a question mark."""
+        # "to" asks for a destination in "where do you go to", not in "where do you want to eat"
+        ends = [*words[1:], ""]
+        words = [w for w, after in zip(words, ends, strict=False) if w != "to" or after in ("", "and", "or", "from")]
+        named = [word for word in words if _SLOT_OF.get(word) in self.values]
+        sharp = [word for word in named if word not in _VAGUE]
+        if not sharp and "when" in words:
+            return tuple(slot for slot in ("day", "time") if slot in self.values)
+        asked = tuple(dict.fromkeys(_SLOT_OF[word] for word in sharp or named))
+        if asked:
+            return asked
+        if "many" in words:
+            return ("people",)
+        return tuple(slots) if marked else ()
 
 
 @lru_cache(maxsize=4096)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -119,6 +119,10 @@ class User:
         """Every slot of the running goal."""
         return {**self.goal.constraints, **self.goal.booking}
 
+    def told(self, slots: Iterable[str]) -> dict[str, str]:
+        """The wishes that the user has uttered about ``slots``."""
+        return {slot: self.heard[slot] for slot in slots if self.heard.get(slot, "any") != "any"}
+
     def open(self, first: bool = True) -> str:
         """Name the domain and volunteer some slots."""
         self.heard.clear()
@@ -145,17 +149,21 @@ class User:
             return self._utter([change]), True
         return self._utter(["there must be one", *(self._tell(slot) for slot in self.goal.constraints)]), False
 
-    def judge(self, entity: Mapping[str, str], details: Mapping[str, str]) -> tuple[bool, list[str]]:
-        """Whether a booking is right, and the slots in which it is wrong."""
+    def judge(self, entity: Mapping[str, str], details: Mapping[str, str]) -> list[str]:
+        """The slots in which a booking is wrong."""
         wrong = [slot for slot, value in self.goal.constraints.items() if entity[slot] != value]
         wrong += [slot for slot, value in self.goal.booking.items() if details.get(slot) != value]
-        return not wrong, wrong
+        return wrong
 
     def complain(self, wrong: Sequence[str]) -> str:
         """Say what a booking got wrong."""
         change = self._take_back(by_look_up=True)
         lead = [change] if change else ["that is wrong"]
         return self._utter([*lead, *(self._tell(slot) for slot in wrong[:2])])
+
+    def greet(self) -> str:
+        """The reply to a greeting: say again what kind of place is wanted."""
+        return self._utter(["hello", self._pick(_OPEN).format(self.goal.domain)])
 
     def puzzled(self) -> str:
         """The reply to what makes no sense."""
