@@ -22,14 +22,14 @@ class Point(NamedTuple):
         timesteps: environment steps so far; tokens at token level.
         seconds: since training began.
         episodes: how many ended.
-        ret: their mean return.
+        mean_return: theirs.
         success: their share of successes, or ``None`` where the game is not won or lost.
     """
 
     timesteps: int
     seconds: float
     episodes: int
-    ret: float
+    mean_return: float
     success: float | None
 
 
@@ -64,8 +64,8 @@ class CurveCallback(BaseCallback):
             return
         success = float(np.mean(self._successes)) if self._successes else None
         seconds = time.perf_counter() - self._began
-        ret = float(np.mean(self._returns))
-        self.points.append(Point(self.num_timesteps, seconds, len(self._returns), ret, success))
+        mean_return = float(np.mean(self._returns))
+        self.points.append(Point(self.num_timesteps, seconds, len(self._returns), mean_return, success))
         if success is not None:
             self.logger.record("rollout/success_rate", success)
         self._returns, self._successes, self._last = [], [], self.num_timesteps
@@ -76,7 +76,7 @@ class CheckpointCallback(BaseCallback):
 
     Attributes:
         stop: set it to have the learner saved at the end of the running rollout and ``learn`` return.
-        stopped: that has happened; the file is then ahead of nothing, the model in memory by one step ahead of the file.
+        stopped: that has happened; the file continues exactly, the model in memory is one step further.
 
     Args:
         path: the file; each save replaces it in one step.

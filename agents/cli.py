@@ -40,7 +40,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     args = _parser().parse_args(argv)
     # A path or a transcript must come out as it is: no wrapping, no markup, no colours inside.
-    console = Console(soft_wrap=True, markup=False, highlight=False)
+    console = Console(soft_wrap=True, markup=False, highlight=False, width=None if sys.stdout.isatty() else 160)
     try:
         return args.run(args, console)
     except KeyboardInterrupt:
@@ -278,7 +278,7 @@ def _learn(model: BaseAlgorithm, total: int, out: Path, save_every: int, console
     The first Ctrl-C lets the rollout end and saves there, the second stops at once and keeps the save before: one in
     the middle of a rollout would not continue exactly.
     """
-    from stable_baselines3.common.callbacks import ProgressBarCallback
+    from stable_baselines3.common.callbacks import BaseCallback, ProgressBarCallback
     from stable_baselines3.common.logger import configure
 
     from agents.callbacks import CheckpointCallback, stopping_on_interrupt
@@ -291,7 +291,7 @@ def _learn(model: BaseAlgorithm, total: int, out: Path, save_every: int, console
     checkpoint = CheckpointCallback(out / _FILE, save_every)
     started = model.num_timesteps
     console.print(f"training from {started} to {total} timesteps; logs in {out / 'tb'}")
-    callbacks = [checkpoint, bar] if bar else [checkpoint]
+    callbacks: list[BaseCallback] = [checkpoint, bar] if bar else [checkpoint]
 
     def tell() -> None:
         console.print("stopping when this rollout is over; Ctrl-C again stops at once")
@@ -360,7 +360,8 @@ def _player(args: argparse.Namespace) -> tuple[Player, dict[str, Any]]:
         making = {"level": "medium", **extra, "action_level": "turn"}
         model = make("a2c", args.id, args.player, num_envs=1, seed=args.seed, env_kwargs=making)
     torch.manual_seed(args.seed)
-    name = f"{args.player}, {'greedy' if args.greedy else 'sampled'}"
+    path = Path(args.player)
+    name = f"{path.parent.name if path.name == _FILE else path.name}, {'greedy' if args.greedy else 'sampled'}"
     player = PolicyPlayer(model, deterministic=args.greedy, name=name)
     return player, {"level": "medium", **_keywords_of(model, args.id), **extra}
 

@@ -36,7 +36,7 @@ class Estimate(NamedTuple):
     high: float
 
     def __format__(self, spec: str) -> str:
-        return f"{self.mean:{spec}} [{self.low:{spec}}, {self.high:{spec}}]" if spec else str(self)
+        return f"{self.mean:{spec}} [{self.low:{spec}},{self.high:{spec}}]"
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ class Evaluation:
     """The episodes that one player played; all arrays are ``(episodes,)``.
 
     Attributes:
-        player: the player's name.
+        name: the player's.
         env_id, level, split, seed: what was played; ``seed`` fixes the instances.
         episode_seeds: int64; ``env.reset(options={"episode_seed": n})`` remakes an episode's instance.
         returns: sums of rewards, float64.
@@ -55,7 +55,7 @@ class Evaluation:
         seconds: wall time of all episodes.
     """
 
-    player: str
+    name: str
     env_id: str
     level: str
     split: str
@@ -177,7 +177,7 @@ def evaluate(
             for place in reversed(ended):  # from the back: a row that is moved has been looked at
                 begin(playing[place][1], place)
     return Evaluation(
-        player=player.name,
+        name=player.name,
         env_id=env_id,
         level=level,
         split=split,
@@ -240,7 +240,7 @@ def paired_difference(one: Evaluation, other: Evaluation) -> dict[str, Estimate]
     }
 
 
-def pool(evaluations: Sequence[Evaluation], player: str) -> Evaluation:
+def pool(evaluations: Sequence[Evaluation], name: str) -> Evaluation:
     """Several trained players as one: each instance's mean over them, so that intervals are over instances.
 
     Raises:
@@ -249,21 +249,22 @@ def pool(evaluations: Sequence[Evaluation], player: str) -> Evaluation:
     _require_same_instances(evaluations)
     first = evaluations[0]
 
-    def mean(name: str) -> Any:
-        columns = [getattr(evaluation, name) for evaluation in evaluations]
+    def mean(field: str) -> Any:
+        columns = [getattr(evaluation, field) for evaluation in evaluations]
         return None if any(column is None for column in columns) else np.mean(columns, axis=0)
 
-    means = {name: mean(name) for name in ("returns", "successes", "turns", "scores")}
+    means = {field: mean(field) for field in ("returns", "successes", "turns", "scores")}
     seconds = sum(evaluation.seconds for evaluation in evaluations)
-    return Evaluation(**{**vars(first), **means, "player": player, "transcripts": [], "seconds": seconds})
+    return Evaluation(**{**vars(first), **means, "name": name, "transcripts": [], "seconds": seconds})
 
 
 def comparison_table(evaluations: Mapping[str, Evaluation], title: str | None = None) -> Table:
     """One row for each evaluation: means with 95% intervals, for ``rich`` to print."""
     table = Table(title=title, caption="mean [95% interval]; score: 0 random, 100 expert")
-    table.add_column("player")
+    # In a narrow terminal an interval goes below its mean; a name stays whole.
+    table.add_column("player", no_wrap=True, min_width=max(map(len, evaluations), default=0))
     for metric in METRICS:
-        table.add_column(metric, justify="right", no_wrap=True)
+        table.add_column(metric, justify="right", min_width=13)
     for name, evaluation in evaluations.items():
         table.add_row(name, *cells(evaluation))
     return table

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import time
 import warnings
 from typing import Any
 
@@ -148,19 +147,3 @@ def test_make_vec_without_a_warning(id: str) -> None:
         assert observations in env.observation_space
         assert env.step(env.action_space.sample())[0] in env.observation_space
         env.close()
-
-
-def test_a_row_costs_no_more_than_alone() -> None:
-    def ratio() -> float:
-        ours, theirs = pair(AutoresetMode.NEXT_STEP, rows=32)
-        chosen = np.stack([TextEnv(Toy).encode("hello there")] * 32)
-        times = []
-        for env in (ours, theirs):
-            env.reset(seed=0)
-            start = time.perf_counter()
-            for _ in range(50):
-                env.step(chosen)
-            times.append(time.perf_counter() - start)
-        return times[0] / times[1]
-
-    assert min(ratio() for _ in range(3)) < 1.0

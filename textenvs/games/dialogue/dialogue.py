@@ -25,16 +25,27 @@ class Dialogue(Game):
 
     ## Description
 
-    You are the assistant. A user wants to book a restaurant, a hotel or a train: they tell some of it at once, hold
-    back the
-    rest until asked, sometimes correct themselves, sometimes ask for what does not exist and change their goal
-    when told so, and give up when their patience is used up. A real SQLite database answers your look-ups. Book an
-    entity that
-    meets every wish, with every detail right.
+    You are the assistant. A user wants to book a restaurant, a hotel or a train. They tell some of it at once, hold
+    back the rest until asked, sometimes correct themselves, sometimes ask for what does not exist and change their
+    mind when told so, and give up when their patience is used up. A real SQLite database, read-only, answers your
+    look-ups. Book an entity that meets every wish, with every detail right. An episode with several goals goes through
+    one domain after the other.
 
     ## Example transcript
 
-    @TRANSCRIPT@
+    ```
+    user: i am looking for a hotel, in the south, a 3 star place, for 5 people, for friday
+    > what price would you like
+    user: i do not care about the price
+    > look up hotel area south stars 3
+    database: none found
+    > there is no match, what else would you like
+    user: sorry, i meant 4 stars
+    > look up hotel area south stars 4
+    database: 3 found: sunny lodge, quiet hotel, silver rooms
+    > book sunny lodge for 5 people on friday
+    user: great, thank you, goodbye
+    ```
 
     ## Observation
 
@@ -43,35 +54,37 @@ class Dialogue(Game):
 
     ## Action
 
-    Free text of any wording. It is read for keywords, values and names, with synonyms, number words, clock times and
-    small
-    misspellings; case and punctuation do not matter.
+    Free text of any wording, of which the first 300 characters count. It is read for keywords, values and names, with
+    synonyms, number words, clock times and small misspellings; case and punctuation do not matter.
 
     | to | say something like |
     |---|---|
     | ask for a slot | ``what area would you like``; ``Which part of town?``; ``any price range preference?`` |
     | look up (the user stays silent) | ``look up restaurant food italian``; ``search for cheap Italian places`` |
-    | book | ``book golden garden for 4 people on friday``; ``Booked! Golden Garden, four people, Friday 6pm`` |
-    | offer | ``how about golden garden?`` (the user says whether it fits) |
+    | book | ``book old house for 4 people on friday at 18:00``; ``Booked! Old House, four people, Friday 6pm`` |
+    | offer | ``how about old house?`` (the user says whether it fits) |
     | report failure | ``there is no match, what else would you like``; ``sorry, nothing found`` |
+    | greet (tells nothing new) | ``hello, how may i help you`` |
 
-    An utterance that names an entity is an offer, or a booking with a word like *book* or *reserve*; one with a
-    word like *look up*, *search* or *find* is a look-up; otherwise words like *no* or *sorry* report failure, and a
-    question
-    about a slot asks for it. Anything else is not understood.
+    An utterance that names an entity is an offer, or a booking with a word like *book* or *reserve*; one with a word
+    like *look up*, *search* or *find* is a look-up; otherwise words like *no match*, *nothing* or *unfortunately*
+    report failure, and a question about a slot asks for it. Anything else is not understood. A restaurant takes
+    people, day and time, a hotel people, day and nights, a train only people (its day is a wish like its two ends).
+
+    ``valid_actions`` lists a question for each slot, look-ups and bookings made of what the user said, such ones with a
+    slot left out or wrong, and the report of failure.
 
     ## Reward
 
-    Each turn costs 0.02; a turn that is not understood, asks what was told already, looks up nothing new to any end,
-    wrongly reports failure or books wrongly costs 0.05 more. When the last domain is booked right: 1. When the user
-    gives up: 0.3 times the share of wishes that the last booking of the running domain met, plus 0.3 for each domain
-    done
-    before, over the number of domains.
+    Each turn costs 0.02 divided by the number of goals. 0.05 more is lost by a turn that is not understood or only
+    greets, asks what was told already, repeats the last look-up, wrongly reports failure, or offers or books what is
+    wrong. When the last domain is booked right: 1. When the user gives up: 0.3 times the share met, that is, goals
+    done plus the share of wishes met by the last booking of the running goal, over the number of goals.
 
     ## Episode end
 
     Terminated when everything is booked (``success``) or the user gives up; truncated after ``max_turns``.
-    ``info["success"]`` and ``info["constraints_met"]`` (a share) come with the last turn.
+    ``info["success"]`` and ``info["constraints_met"]`` (the share met) come with the last turn.
 
     ## Arguments and levels
 
@@ -81,18 +94,19 @@ class Dialogue(Game):
     | ``goals`` | 1 | 1 | 2 | 3 | domains in one episode |
     | ``constraints`` | 2 | 2 | 3 | 3 | wishes about the entity (a train always has three) |
     | ``booking`` | 1 | 2 | 3 | 3 | details to book (a train has only the number of people) |
-    | ``patience`` | 6 | 6 | 4 | 6 | useless turns that the user bears |
-    | ``volunteer`` | 0.7 | 0.5 | 0.3 | 0.3 | probability of telling a slot unasked |
+    | ``patience`` | 6 | 6 | 4 | 6 | the user gives up at this many useless turns |
+    | ``volunteer`` | 0.7 | 0.5 | 0.3 | 0.3 | probability of telling a wish unasked (half as much for a detail) |
     | ``correction`` | 0 | 0.1 | 0.2 | 0.2 | probability of a self-correction |
-    | ``goal_change`` | 0 | 0.15 | 0.3 | 0.3 | probability of an impossible first wish |
-    | ``noise`` | 0 | 0 | 0.1 | 0.1 | probability of a typing error in a long word |
-    | ``max_turns`` | 10 | 14 | 28 | 40 | truncation |
+    | ``goal_change`` | 0 | 0.15 | 0.3 | 0.3 | probability of an impossible first wish, where there is one |
+    | ``noise`` | 0 | 0 | 0.1 | 0.1 | probability of a typing error in each word of five letters or more |
+    | ``max_turns`` | 10 | 14 | 26 | 38 | truncation (follows from ``domains`` and ``goals``) |
 
     ## Expert
 
     A script that asks for what was not told, looks up, reports failure and books the first match, from nothing but
-    what was
-    said. @EXPERT@
+    what was said. It wins every one of 1000 episodes at each level, with mean return 0.93 (easy), 0.91 (medium) and
+    0.88 (hard, full), in 3.6, 4.4, 11.8 and 17.7 turns. Random choice among the valid actions has -0.15, -0.18, -0.22
+    and -0.32.
 
     ## Source
 
@@ -132,7 +146,7 @@ class Dialogue(Game):
             raise ValueError(f"domains must be different ones of {_DOMAINS}, not {domains!r}")
         bounds = {"goals": (goals, len(domains)), "constraints": (constraints, 3), "booking": (booking, 3)}
         for name, (value, most) in bounds.items():
-            if value not in range(1, most + 1):
+            if not isinstance(value, int | np.integer) or not 1 <= value <= most:
                 raise ValueError(f"{name} must be a whole number from 1 to {most}, not {value!r}")
         if patience < 1:
             raise ValueError(f"patience must be at least 1, not {patience!r}")

@@ -182,8 +182,8 @@ class Understanding:
                 slots.setdefault(slot, word)
             elif word.isdigit():
                 near = (_SLOT_OF.get(after), _SLOT_OF.get(before), "people" if before == "for" else None)
-                fitting = (s for s in (*near, _SLOT_OF.get(before2)) if s and word in self.values.get(s, ()))
-                slots.setdefault(next(fitting, ""), word)
+                fitting = [s for s in (*near, _SLOT_OF.get(before2)) if s and word in self.values.get(s, ())]
+                slots.update({slot: slots.get(slot, word) for slot in fitting[:1]})
 
     def _asked(self, words: list[str], slots: Mapping[str, str], marked: bool) -> tuple[str, ...]:
         """The slots that a question is about; ``marked``: it has a question mark."""
