@@ -12,8 +12,13 @@ import io
 import json
 import os
 import platform
+import shlex
+import shutil
 import sys
+import tempfile
 import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -28,8 +33,10 @@ from stable_baselines3.common.utils import LinearSchedule
 
 import agents
 from agents.callbacks import CurveCallback, Point
-from agents.evaluation import Evaluation, comparison_table, evaluate, write_text
-from agents.players import ExpertPlayer, PolicyPlayer, RandomPlayer
+from agents.evaluation import METRICS, Estimate, Evaluation, cells, comparison_table, evaluate, paired_difference, pool
+from agents.players import ExpertPlayer, Player, PolicyPlayer, RandomPlayer
+from textenvs.env import load_game
+from textenvs.registration import spec
 
 ENV_ID = "TextDialogue-v0"
 WINDOW = 384
@@ -46,16 +53,33 @@ PPO: dict[str, Any] = {
     "ent_coef": 0.0,
     "vf_coef": 0.5,
 }
+_INSTANCES_SEED = 1  # of the test episodes, the same for every player and training seed
+_TEMPLATE = Path(__file__).parent / "templates" / "demo.html"
+_README = Path(__file__).parent.parent / "README.md"
+_PACKAGES = ("torch", "transformers", "stable-baselines3", "gymnasium", "numpy")
+_WAYS = ("sampled", "greedy")
+_LIGHT = {"ink": "#5b6675", "grid": "#dde2e9", "curves": ("#2563c9", "#c2570c", "#14804a")}
+_DARK = {"ink": "#9aa5b4", "grid": "#303a47", "curves": ("#7fb0ff", "#f5a05c", "#4cc38a")}
+
+
+@dataclass
+class Run:
+    """One training run: its seed, learning curve, seconds, and the evaluations of the model after it, by way."""
+
+    seed: int
+    curve: list[Point]
+    seconds: float
+    after: dict[str, Evaluation]
 
 
 class _Bar(BaseCallback):
     """A progress bar with the return and success of the last rollout."""
 
-    def __init__(self, progress: Progress, total: int, curve: CurveCallback) -> None:
+    def __init__(self, progress: Progress, title: str, total: int, curve: CurveCallback) -> None:
         super().__init__()
         self.progress = progress
         self.curve = curve
-        self.task = progress.add_task("PPO", total=total, status="")
+        self.task = progress.add_task(title, total=total, status="")
 
     def _on_step(self) -> bool:
         return True
@@ -66,21 +90,15 @@ class _Bar(BaseCallback):
         self.progress.update(self.task, completed=self.num_timesteps, status=status)
 
 
-def run(seed: int, options: argparse.Namespace, console: Console) -> dict[str, Any]:
-    """Train one seed; evaluations before and after, the learning curve and seconds of training."""
+def make(seed: int, level: str) -> Any:
+    """PPO on the shipped model, at token level."""
     settings = {**PPO, "learning_rate": LinearSchedule(PPO["learning_rate"], 0.0, 1.0)}
-    env_kwargs = {"level": options.level, "window": WINDOW}
-    model = agents.make("ppo", ENV_ID, seed=seed, env_kwargs=env_kwargs, **settings)
+    return agents.make("ppo", ENV_ID, seed=seed, env_kwargs={"level": level, "window": WINDOW}, **settings)
 
-    def measure(when: str) -> list[Evaluation]:
-        players = [
-            PolicyPlayer(model, deterministic=False, name=f"tiny {when}, sampled"),
-            PolicyPlayer(model, deterministic=True, name=f"tiny {when}, greedy"),
-        ]
-        return [on_test_split(player, options) for player in players]
 
-    torch.manual_seed(seed)
-    before = measure("before")
+def train(seed: int, options: argparse.Namespace, console: Console, out: Path) -> Run:
+    """Train and evaluate one seed; the model goes to ``out`` as a Hugging Face folder."""
+    model = make(seed, options.level)
     curve = CurveCallback()
     columns = (
         TextColumn("[progress.description]{task.description}"),
@@ -90,144 +108,274 @@ def run(seed: int, options: argparse.Namespace, console: Console) -> dict[str, A
     times = (TimeElapsedColumn(), TimeRemainingColumn(), TextColumn("{task.fields[status]}"))
     start = time.perf_counter()
     with Progress(*columns, *times, console=console) as progress:
-        model.learn(options.timesteps, callback=[curve, _Bar(progress, options.timesteps, curve)])
+        model.learn(options.timesteps, callback=[curve, _Bar(progress, f"PPO, seed {seed}", options.timesteps, curve)])
     seconds = time.perf_counter() - start
-    after = measure("after")
-    agents.export(model, Path(options.out) / f"tiny-{seed}")
-    return {"seed": seed, "before": before, "after": after, "curve": curve.points, "seconds": seconds}
+    agents.export(model, out)
+    return Run(seed, curve.points, seconds, both_ways(model, "after", options))
 
 
-def on_test_split(player: Any, options: argparse.Namespace) -> Evaluation:
-    """Play the test episodes."""
-    window = {"window": WINDOW} if isinstance(player, PolicyPlayer) else {}
-    return evaluate(player, ENV_ID, options.episodes, level=options.level, seed=1, num_envs=64, **window)
+def both_ways(model: Any, when: str, options: argparse.Namespace) -> dict[str, Evaluation]:
+    """The model sampled and greedy."""
+    players = {way: PolicyPlayer(model, way == "greedy", f"tiny {when}, {way}") for way in _WAYS}
+    return {way: on_test_split(player, options) for way, player in players.items()}
 
 
-def picture(curves: list[list[Point]]) -> str:
-    """The learning curves as an SVG data address."""
+def on_test_split(player: Player, options: argparse.Namespace) -> Evaluation:
+    """Play the test episodes; all transcripts are kept."""
+    return evaluate(
+        player,
+        ENV_ID,
+        options.episodes,
+        level=options.level,
+        seed=_INSTANCES_SEED,
+        num_envs=64,
+        progress=True,
+        keep=options.episodes,
+    )
+
+
+def rows_of(random: Evaluation, before: dict[str, Evaluation], runs: Sequence[Run], expert: Evaluation) -> list[Any]:
+    """The table's rows; of several runs each one and, below them, their means over the same instances."""
+    rows = [random, *before.values()]
+    for way in _WAYS:
+        results = [run.after[way] for run in runs]
+        if len(runs) == 1:
+            rows += results
+            continue
+        rows += [replace(each, name=f"{each.name}, seed {run.seed}") for each, run in zip(results, runs, strict=True)]
+        rows.append(pool(results, f"tiny after, {way}, all seeds"))
+    return [*rows, expert]
+
+
+def gains(before: dict[str, Evaluation], runs: Sequence[Run]) -> dict[str, dict[str, Estimate]]:
+    """After minus before on the same instances, by way and metric."""
+    return {way: paired_difference(pool([run.after[way] for run in runs], "after"), before[way]) for way in _WAYS}
+
+
+def picture(runs: Sequence[Run], against: str, random: Evaluation, expert: Evaluation, dark: bool) -> str:
+    """Return and success while training against ``"tokens"`` or ``"seconds"``, as an SVG data address."""
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(9, 3.2), layout="constrained")
-    for axis, (title, field) in zip(
-        figure.subplots(1, 2), (("return", "mean_return"), ("success rate", "success")), strict=True
+    colours: dict[str, Any] = _DARK if dark else _LIGHT
+    figure = Figure(figsize=(5, 5), layout="constrained")
+    figure.patch.set_alpha(0)
+    references = {"random": random.summary(), "expert": expert.summary()}
+    panels = figure.subplots(2, 1, sharex=True)
+    for axis, title, field, metric in (
+        (panels[0], "return", "mean_return", "return"),
+        (panels[1], "success rate", "success", "success"),
     ):
-        for points in curves:
-            axis.plot([point.timesteps / 1000 for point in points], [getattr(point, field) for point in points], lw=1.6)
-        axis.set_xlabel("thousand tokens")
-        axis.set_title(f"{title} while training (sampled, train split)", fontsize=10)
-        axis.spines[["top", "right"]].set_visible(False)
-        axis.grid(alpha=0.25)
+        for run, colour in zip(runs, colours["curves"], strict=False):
+            at = [point.timesteps / 1000 if against == "tokens" else point.seconds for point in run.curve]
+            heights = [getattr(point, field) for point in run.curve]
+            label = f"seed {run.seed}" if len(runs) > 1 else None
+            axis.plot(at, heights, lw=1.8, color=colour, label=label, marker="." if len(at) < 3 else None)
+        for name, summary in references.items():
+            if metric in summary:
+                height = summary[metric].mean
+                axis.axhline(height, color=colours["ink"], lw=1, ls=(0, (4, 3)))
+                place = {"x": 0.01, "y": height, "transform": axis.get_yaxis_transform(), "color": colours["ink"]}
+                axis.text(s=name, va="bottom", fontsize=9, **place)
+        axis.set_title(title, fontsize=11, color=colours["ink"], loc="left")
+        axis.set_facecolor("none")
+        axis.margins(y=0.15)
+        axis.grid(color=colours["grid"], lw=0.7)
+        axis.tick_params(colors=colours["ink"], length=0)
+        for spine in axis.spines.values():
+            spine.set_visible(False)
+    panels[1].set_xlabel("thousand tokens" if against == "tokens" else "seconds of training", color=colours["ink"])
+    if len(runs) > 1:
+        panels[0].legend(frameon=False, fontsize=9, labelcolor=colours["ink"], loc="lower right")
     buffer = io.BytesIO()
     figure.savefig(buffer, format="svg", metadata={"Date": None})
     return "data:image/svg+xml;base64," + base64.b64encode(buffer.getvalue()).decode()
 
 
 def pairs(before: Evaluation, after: Evaluation, rng: np.random.Generator) -> list[dict[str, Any]]:
-    """Two instances played before and after: one that was lost and then won, and one drawn at random."""
-    gained = np.flatnonzero(~np.array(before.successes) & np.array(after.successes))
-    chosen = [("lost before, won after", int(rng.choice(gained)))] if len(gained) else []
-    chosen.append(("drawn at random", int(rng.integers(len(before.returns)))))
+    """Instances played before and after: two that were lost and then won, and one drawn from all at random."""
+    assert before.successes is not None and after.successes is not None
+    at_random = int(rng.integers(len(before.returns)))
+    gained = np.flatnonzero(~before.successes & after.successes)
+    picked = rng.permutation(gained)[:2].tolist()
+    note = f"picked: one of {len(gained)} of {len(before.returns)} episodes that were lost before and won after"
+    chosen = [*((index, note) for index in picked), (at_random, "drawn at random from all test episodes")]
     return [
         {
-            "title": f"Test episode {index}, {title}",
+            "title": f"Test episode {index}",
+            "note": note,
             "sides": [
-                {"name": e.name, "return": e.returns[index], "won": e.successes[index], "lines": e.transcripts[index]}
-                for e in (before, after)
+                {
+                    "name": each.name,
+                    "return": each.returns[index],
+                    "won": bool(each.successes[index]),  # type: ignore[index]
+                    "lines": each.transcripts[index],
+                }
+                for each in (before, after)
             ],
         }
-        for title, index in chosen
+        for index, note in chosen
     ]
 
 
 def machine() -> str:
     """What this ran on."""
-    packages = ", ".join(
-        f"{name} {version(name)}" for name in ("torch", "transformers", "stable-baselines3", "gymnasium")
-    )
-    return f"Python {platform.python_version()}, {packages}; {platform.machine()}, {os.cpu_count()} cores"
+    packages = ", ".join(f"{name} {version(name)}" for name in _PACKAGES)
+    processor = platform.processor() or platform.machine()
+    try:
+        names = [
+            line.partition(":")[2] for line in Path("/proc/cpuinfo").read_text().splitlines() if "model name" in line
+        ]
+        processor = names[0].strip()
+    except (OSError, IndexError):
+        pass
+    cores = f"{os.cpu_count()} cores, {torch.get_num_threads()} threads"
+    return f"{processor}, {cores}, {platform.system()}; Python {platform.python_version()}, {packages}"
 
 
-def markdown(rows: list[Evaluation]) -> str:
+def markdown(rows: Sequence[Evaluation]) -> str:
     """The table for the README."""
     lines = ["| player | return | success | turns | score |", "|---|---|---|---|---|"]
-    for row in rows:
-        found = row.intervals()
-        lines.append(
-            "| " + " | ".join([row.name, *(str(found[k]) for k in ("return", "success", "turns", "score"))]) + " |"
-        )
+    lines += [f"| {' | '.join([row.name, *cells(row)])} |" for row in rows]
     return "\n".join(lines)
 
 
-def report(rows: list[Evaluation], runs: list[dict[str, Any]], options: argparse.Namespace) -> Path:
-    """Write the HTML report and ``results.json``; the report's path."""
-    template = jinja2.Environment(autoescape=True).from_string(
-        (Path(__file__).parent / "templates" / "demo.html").read_text("utf-8")
+def report(
+    rows: Sequence[Evaluation], before: dict[str, Evaluation], runs: Sequence[Run], options: argparse.Namespace
+) -> Path:
+    """Write ``report.html`` and ``results.json``; the report's path."""
+    out, command = Path(options.out), f"python -m benchmarks.demo {shlex.join(options.given)}".strip()
+    gained = gains(before, runs)
+    pooled = {way: pool([run.after[way] for run in runs], way).summary() for way in _WAYS}
+    html = (
+        jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+        .from_string(_TEMPLATE.read_text("utf-8"))
+        .render(
+            env_id=ENV_ID,
+            about=_first_sentence(),
+            options=options,
+            metrics=METRICS,
+            rows=[(row.name, row.summary()) for row in rows],
+            digits={"return": 2, "success": 2, "turns": 1, "score": 0},
+            before={way: evaluation.summary() for way, evaluation in before.items()},
+            after=pooled,
+            gains=gained,
+            runs=runs,
+            pictures=[
+                (against, *(picture(runs, against, rows[0], rows[-1], dark) for dark in (False, True)))
+                for against in ("tokens", "seconds")
+            ],
+            pairs=pairs(before["sampled"], runs[0].after["sampled"], np.random.default_rng(options.seed)),
+            machine=machine(),
+            command=command,
+            settings=PPO,
+            window=WINDOW,
+            instances_seed=_INSTANCES_SEED,
+        )
     )
-    table = [(row.name, {key: str(value) for key, value in row.intervals().items()}) for row in rows]
-    html = template.render(
-        env_id=ENV_ID,
-        options=options,
-        table=table,
-        runs=runs,
-        picture=picture([each["curve"] for each in runs]),
-        pairs=pairs(runs[0]["before"][0], runs[0]["after"][0], np.random.default_rng(0)),
-        machine=machine(),
-        command=f"python -m benchmarks.demo {' '.join(sys.argv[1:])}".strip(),
-        settings=PPO,
-    )
-    out = Path(options.out)
     results = {
-        "command": sys.argv,
+        "command": command,
         "machine": machine(),
-        "settings": PPO,
-        "seconds": {each["seed"]: each["seconds"] for each in runs},
-        "rows": [{"name": row.name, **{k: tuple(v) for k, v in row.intervals().items()}} for row in rows],
-        "curves": {each["seed"]: [point._asdict() for point in each["curve"]] for each in runs},
+        "settings": {**PPO, "window": WINDOW, "timesteps": options.timesteps, "level": options.level},
+        "rows": [{"name": row.name, **{k: v._asdict() for k, v in row.summary().items()}} for row in rows],
+        "after_minus_before": {way: {k: v._asdict() for k, v in found.items()} for way, found in gained.items()},
+        "runs": [
+            {"seed": run.seed, "seconds": run.seconds, "curve": [point._asdict() for point in run.curve]}
+            for run in runs
+        ],
+        "episodes": [json.loads(replace(row, transcripts=[]).to_json()) for row in rows],
     }
     write_text(out / "results.json", json.dumps(results, indent=1))
     return write_text(out / "report.html", html)
 
 
-def main(arguments: list[str] | None = None) -> int:
-    """The command."""
+def write_text(path: Path, text: str) -> Path:
+    """Write a file that takes the place of an older one in one step."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8", newline="\n") as file:
+            file.write(text)
+        os.chmod(temporary, 0o644)
+        os.replace(temporary, path)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise
+    return path
+
+
+def update_readme(rows: Sequence[Evaluation], options: argparse.Namespace) -> None:
+    """Put the table between the README's marks."""
+    head, _, rest = _README.read_text("utf-8").partition("<!-- demo:start -->")
+    tail = rest.partition("<!-- demo:end -->")[2]
+    command = f"python -m benchmarks.demo {shlex.join(options.given)}".strip()
+    caption = f"`{command}`: {options.episodes} test episodes for each player, 95% intervals."
+    write_text(_README, f"{head}<!-- demo:start -->\n{caption}\n\n{markdown(rows)}\n<!-- demo:end -->{tail}")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """The command; 0, or 130 after Ctrl-C."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.demo", description=__doc__)
-    parser.add_argument("--seeds", type=int, default=1, help="number of training runs")
-    parser.add_argument("--seed", type=int, default=0, help="the first of them")
-    parser.add_argument("--level", default="medium")
-    parser.add_argument("--episodes", type=int, default=300, help="test episodes for each player")
-    parser.add_argument("--timesteps", type=int, default=TIMESTEPS, help="tokens of training")
-    parser.add_argument("--out", default="runs/demo", help="folder of the report")
+    count = _at_least(1)
+    parser.add_argument("--seeds", type=count, default=1, choices=(1, 2, 3), help="number of training runs (1)")
+    parser.add_argument("--seed", type=int, default=0, help="the first of them (0)")
+    parser.add_argument("--level", default="medium", choices=tuple(load_game(spec(ENV_ID).entry).levels))
+    parser.add_argument("--episodes", type=_at_least(2), default=300, help="test episodes for each player (300)")
+    parser.add_argument("--timesteps", type=count, default=TIMESTEPS, help=f"tokens of training ({TIMESTEPS})")
+    parser.add_argument("--out", default="runs/demo", help="folder of the report (runs/demo)")
     parser.add_argument("--readme", action="store_true", help="write the table into README.md")
     options = parser.parse_args(arguments)
+    options.given = sys.argv[1:] if arguments is None else list(arguments)
     console = Console()
-    console.print(
-        f"[bold]{ENV_ID}[/bold], level {options.level}: PPO on the shipped model, {options.timesteps:,} tokens"
-    )
-    runs = [run(seed, options, console) for seed in range(options.seed, options.seed + options.seeds)]
-    rows = [on_test_split(RandomPlayer(), options), *runs[0]["before"]]
-    for each in runs:
-        suffix = f", seed {each['seed']}" if len(runs) > 1 else ""
-        rows += [named(evaluation, evaluation.name + suffix) for evaluation in each["after"]]
-    rows.append(on_test_split(ExpertPlayer(), options))
-    console.print(comparison_table(rows))
-    console.print("each with its 95% interval; training took " + ", ".join(f"{each['seconds']:.0f} s" for each in runs))
-    if options.readme:
-        readme = Path(__file__).parent.parent / "README.md"
-        head, _, rest = readme.read_text("utf-8").partition("<!-- demo:start -->")
-        tail = rest.partition("<!-- demo:end -->")[2]
-        command = f"python -m benchmarks.demo {' '.join(sys.argv[1:])}"
-        caption = f"`{command}`: {options.episodes} test episodes for each player, 95% intervals."
-        write_text(readme, f"{head}<!-- demo:start -->\n{caption}\n\n{markdown(rows)}\n<!-- demo:end -->{tail}")
-    path = report(rows, runs, options)
-    console.print(f"report: [bold]{path.resolve()}[/bold]", soft_wrap=True)
+    try:
+        path = demo(options, console)
+    except KeyboardInterrupt:
+        console.print(f"interrupted: {options.out} is as it was before")
+        return 130
+    console.print(f"report: {path.resolve()}", soft_wrap=True, highlight=False)
     return 0
 
 
-def named(evaluation: Evaluation, name: str) -> Evaluation:
-    """The same evaluation under another name."""
-    from dataclasses import replace
+def demo(options: argparse.Namespace, console: Console) -> Path:
+    """Train, evaluate, print, write; the report's path. Nothing of ``out`` changes before all is done."""
+    console.print(
+        f"[bold]{ENV_ID}[/bold], level {options.level}: PPO on the shipped model, {options.timesteps:,} tokens, "
+        f"then {options.episodes} test episodes for each player"
+    )
+    out = Path(options.out)
+    out.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=out.parent, prefix=".demo-") as scratch:
+        random = on_test_split(RandomPlayer(), options)
+        expert = on_test_split(ExpertPlayer(), options)
+        before = both_ways(make(options.seed, options.level), "before", options)
+        seeds = range(options.seed, options.seed + options.seeds)
+        runs = [train(seed, options, console, Path(scratch) / f"tiny-{seed}") for seed in seeds]
+        rows = rows_of(random, before, runs, expert)
+        console.print(comparison_table({row.name: row for row in rows}))
+        for way, found in gains(before, runs).items():
+            console.print(f"after - before, {way}: return {found['return']:+.2f}, success {found['success']:+.2f}")
+        console.print(f"training took {', '.join(f'{run.seconds:.0f} s' for run in runs)}")
+        path = report(rows, before, runs, options)
+        for folder in Path(scratch).iterdir():
+            shutil.rmtree(out / folder.name, ignore_errors=True)
+            os.replace(folder, out / folder.name)
+    if options.readme:
+        update_readme(rows, options)
+    return path
 
-    return replace(evaluation, name=name)
+
+def _first_sentence() -> str:
+    """What the game is, from its page."""
+    page = load_game(spec(ENV_ID).entry).__doc__ or ""
+    return page.partition("\n")[0].partition(": ")[2]
+
+
+def _at_least(least: int) -> Callable[[str], int]:
+    def number(text: str) -> int:
+        if int(text) < least:
+            raise argparse.ArgumentTypeError(f"it must be at least {least}")
+        return int(text)
+
+    return number
 
 
 if __name__ == "__main__":

@@ -1,7 +1,8 @@
-"""``python -m textenvs``."""
+"""``python -m textenvs`` is the ``textenvs`` command."""
 
 import sys
 
 from textenvs.cli import main
 
-sys.exit(main())
+if __name__ == "__main__":
+    sys.exit(main())

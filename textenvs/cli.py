@@ -1,4 +1,4 @@
-"""The ``textenvs`` command: list the environments, read their pages, play them."""
+"""The ``textenvs`` command: list, show, check, make and play text games."""
 
 from __future__ import annotations
 
@@ -6,89 +6,200 @@ import argparse
 import difflib
 import inspect
 import sys
+from collections.abc import Sequence
+from typing import Any
 
-import gymnasium
 from rich.console import Console
 from rich.markdown import Markdown
 from rich.table import Table
+from rich.text import Text
 
-import textenvs
-from textenvs.env import TextEnv, load_game
-from textenvs.registration import spec
-from textenvs.scores import score, table
+from textenvs import registration
+from textenvs.env import SPLITS, TextEnv, load_game
+from textenvs.game import Game
 
-_HELP = "say anything; /valid lists admissible utterances, /help this, /quit (or Ctrl-D) ends"
+_HELP = "/valid lists what you can say, if that is a finite set; /quit, Ctrl-D or Ctrl-C ends."
 
 
-def main(argv: list[str] | None = None) -> int:
-    """Run the command; 0, or 2 when it was misused."""
-    parser = argparse.ArgumentParser(prog="textenvs", description="Text environments for reinforcement learning.")
-    commands = parser.add_subparsers(dest="command", required=True)
-    commands.add_parser("list", help="all environments")
-    commands.add_parser("show", help="an environment's page").add_argument("id")
-    play = commands.add_parser("play", help="play an environment in the terminal")
-    play.add_argument("id")
-    play.add_argument("--level", default="medium")
-    play.add_argument("--split", default="train")
-    play.add_argument("--seed", type=int, default=None)
-    options = parser.parse_args(argv)
-    console = Console()
-    if options.command == "list":
-        console.print(catalogue())
-        return 0
-    if options.id not in textenvs.ids():
-        close = difflib.get_close_matches(options.id, textenvs.ids(), n=1, cutoff=0.3)
-        hint = f"; did you mean {close[0]}?" if close else ""
-        print(f"textenvs: no environment {options.id!r}{hint} (textenvs list shows all)", file=sys.stderr)
-        return 2
-    if options.command == "show":
-        title, _, body = (inspect.getdoc(load_game(spec(options.id).entry)) or "").partition("\n")
-        console.print(Markdown(f"# {title}\n{body}"))
-        return 0
+class _Mistake(Exception):
+    """What the user is to be told in one line."""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command.
+
+    Args:
+        argv: arguments without the program's name; ``None`` takes those of the process.
+
+    Returns:
+        0, 1 when a check failed, 2 after an error that the message explains, or 130 after Ctrl-C.
+    """
+    arguments = vars(_parser().parse_args(argv))
+    command = arguments.pop("run")
     try:
-        env = gymnasium.make(options.id, level=options.level, split=options.split, as_text=True).unwrapped
-    except ValueError as error:
-        print(f"textenvs: {error}", file=sys.stderr)
+        return command(**arguments)
+    except _Mistake as mistake:
+        print(f"textenvs: error: {mistake}", file=sys.stderr)
         return 2
-    assert isinstance(env, TextEnv)
-    return play_in_terminal(env, options.id, options.seed, console)
+    except KeyboardInterrupt:
+        return 130
 
 
-def catalogue() -> Table:
-    """The environments with their measured random and expert returns at the medium level."""
-    columns = ("id", "family", "levels", "turns", "random", "expert")
-    listed = Table(*columns, title="returns of random and expert play at the medium level")
-    for id in textenvs.ids():
-        game = load_game(spec(id).entry)
-        measured = table().get(id, {}).get("medium")
-        returns = [f"{measured[player]['mean']:.2f}" if measured else "" for player in ("random", "expert")]
-        turns = game(**game.levels["medium"]).max_turns
-        listed.add_row(id, spec(id).family, ", ".join(game.levels), str(turns), *returns)
-    return listed
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser("textenvs", description=__doc__)
+    commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
+
+    command = commands.add_parser("list", help="the games with their scores")
+    command.set_defaults(run=_list)
+
+    command = commands.add_parser("show", help="a game's page")
+    command.add_argument("game", metavar="ID")
+    command.set_defaults(run=_show)
+
+    command = commands.add_parser("check", help="hold a game against every contract")
+    command.add_argument("game", metavar="ID|module:Class")
+    command.add_argument("--level", help="only this level")
+    command.set_defaults(run=_check)
+
+    command = commands.add_parser("new", help="write a small complete game and its test")
+    command.add_argument("name", metavar="NAME", help="such as WordHunt")
+    command.add_argument("--family", default="contributed", help="the kind of game (default: %(default)s)")
+    command.add_argument("--out", default=".", metavar="FOLDER", help="where to (default: the current folder)")
+    command.set_defaults(run=_new)
+
+    command = commands.add_parser("play", help="play in the terminal")
+    command.add_argument("game", metavar="ID")
+    command.add_argument("--level", default="medium")
+    command.add_argument("--seed", type=int, help="the same seed makes the same episode")
+    command.add_argument("--split", default="all", choices=SPLITS)
+    command.set_defaults(run=_play)
+    return parser
 
 
-def play_in_terminal(env: TextEnv, id: str, seed: int | None, console: Console) -> int:
-    """Play one episode; ends with its return and score."""
-    text, info = env.reset(seed=seed)
-    console.print(_HELP, style="dim")
-    total, done = 0.0, False
-    while not done:
-        console.print(text, markup=False, highlight=False)
-        try:
-            said = console.input("[bold]> [/bold]")
-        except (EOFError, KeyboardInterrupt):
-            said = "/quit"
-            console.print()
-        if said in ("/quit", "/help", "/valid"):
-            if said == "/quit":
-                break
-            console.print(_HELP if said == "/help" else "\n".join(env.valid_actions()) or "anything", markup=False)
-            continue
-        text, reward, terminated, truncated, info = env.step(said)
-        total, done = total + reward, terminated or truncated
-        console.print(f"reward {reward:+.2f}", style="dim")
-    if done:
-        console.print(text, markup=False, highlight=False)
-        points = score(id, env.level, total) if env.level in table().get(id, {}) else float("nan")
-        console.print(f"won: {info.get('success')}, return {total:.2f}, score {points:.0f}, turns {info['turns']}")
+# --- the commands ---
+
+
+def _list() -> int:
+    from textenvs.scores import table
+
+    scores = table()
+    listing = Table("id", "family", "level", "max turns", "random", "expert")
+    for column in listing.columns:
+        column.no_wrap = True
+    for id in registration.ids():
+        game = _find_game(id)
+        for level, knobs in game.levels.items():
+            measured = scores.get(id, {}).get(level, {})
+            means = [f"{measured[player]['mean']:.2f}" if measured else "-" for player in ("random", "expert")]
+            first = level == next(iter(game.levels))
+            cells = [id if first else "", registration.spec(id).family if first else "", level]
+            listing.add_row(*map(Text, [*cells, str(game(**knobs).max_turns), *means]))
+    Console().print(listing)
     return 0
+
+
+def _show(game: str) -> int:
+    Console().print(Markdown(inspect.getdoc(_find_game(game)) or "There is no page."))
+    return 0
+
+
+def _check(game: str, level: str | None) -> int:
+    from textenvs.check import check_game, report
+
+    found = _find_game(game)
+    if level is not None and level not in found.levels:
+        raise _Mistake(f"{found.__name__} has no level {level!r}{_nearest(level, list(found.levels))}")
+    findings = check_game(found, level)
+    report(findings)
+    return 0 if all(finding.passed for finding in findings) else 1
+
+
+def _new(name: str, family: str, out: str) -> int:
+    from textenvs.scaffold import new_game
+
+    try:
+        game, test = new_game(name, family, out)
+    except (ValueError, OSError) as error:
+        raise _Mistake(str(error)) from None
+    print(f"{game}\n{test}")
+    return 0
+
+
+def _play(game: str, level: str, seed: int | None, split: str) -> int:
+    found = _find_game(game)
+    if seed is not None and seed < 0:
+        raise _Mistake(f"--seed must not be negative: {seed}")
+    if level not in found.levels:
+        raise _Mistake(f"{game} has no level {level!r}{_nearest(level, list(found.levels))}")
+    env = TextEnv(found, level=level, split=split, as_text=True)
+    try:
+        text, _ = env.reset(seed=seed)
+    except ValueError as error:  # a split without instances
+        raise _Mistake(str(error)) from None
+    console, score, turns = Console(), 0.0, 0
+    info: dict[str, Any] = {}
+    _say(console, text)
+    console.print(Text(f"(help tells how to play. {_HELP})", "dim"))
+    done = False
+    while not done:
+        said = _ask(console)
+        if said is None or said == "/quit":
+            break
+        if said in ("help", "/help"):
+            _print_help(console, found)
+        elif said == "/valid":
+            _say(console, "\n".join(env.valid_actions()) or "any text; there is no list.")
+        else:
+            text, reward, terminated, truncated, info = env.step(said)
+            score, turns, done = score + reward, turns + 1, terminated or truncated
+            _say(console, text)
+    outcome = "ended" if done else "stopped"
+    if done and "success" in info:
+        outcome = "won" if info["success"] else "lost"
+    console.print(Text(f"{outcome} after {turns} turn{'s' * (turns != 1)}; score {score:.2f}", "bold"))
+    return 0
+
+
+# --- what they share ---
+
+
+def _say(console: Console, text: str) -> None:
+    console.print(Text(text))
+
+
+def _ask(console: Console) -> str | None:
+    """What the player types, or ``None`` when they leave."""
+    try:
+        return input("> ").strip()
+    except (EOFError, KeyboardInterrupt):
+        console.print()
+        return None
+
+
+def _print_help(console: Console, game: type[Game]) -> None:
+    page = inspect.getdoc(game) or ""
+    action = page.partition("## Action\n")[2].partition("\n## ")[0].strip()
+    console.print(Markdown(action or "Say something."))
+    console.print(Text(_HELP, "dim"))
+
+
+def _find_game(name: str) -> type[Game]:
+    """The game with an id, or that ``module:Class`` names, seen from the current folder."""
+    entry: Any = name
+    if ":" not in name:
+        if name not in registration.ids():
+            raise _Mistake(f"no game is registered as {name!r}{_nearest(name, registration.ids())}")
+        entry = registration.spec(name).entry
+    elif "" not in sys.path:
+        sys.path.insert(0, "")
+    try:
+        return load_game(entry)
+    except Exception as error:  # whatever a contributor's module does when imported
+        first = (str(error).splitlines() or ["no message"])[0]
+        raise _Mistake(f"cannot load {name}: {type(error).__name__}: {first}") from None
+
+
+def _nearest(name: str, known: Sequence[str]) -> str:
+    by_lower = {each.lower(): each for each in known}
+    close = difflib.get_close_matches(name.lower(), by_lower, 1, 0.4)
+    return f": did you mean {by_lower[close[0]]!r}?" if close else f": there are {', '.join(known)}"

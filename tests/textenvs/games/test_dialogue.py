@@ -1,5 +1,6 @@
 """TextDialogue: the agent's free text is understood, the user behaves as told, the expert wins."""
 
+import inspect
 import sqlite3
 from typing import Any
 
@@ -191,8 +192,8 @@ def test_actions_come_from_what_was_said_and_not_from_the_goal_or_the_database()
             offered = game.valid_actions(), game.expert_action()
             goal, database = game._user.goal, game._database
             wishes = dict(goal.constraints), dict(goal.booking)
-            goal.constraints = {slot: "secret" for slot in wishes[0]}
-            goal.booking = {slot: "secret" for slot in wishes[1]}
+            goal.constraints = dict.fromkeys(wishes[0], "secret")
+            goal.booking = dict.fromkeys(wishes[1], "secret")
             del game._database
             assert (game.valid_actions(), game.expert_action()) == offered
             game._database, (goal.constraints, goal.booking) = database, wishes
@@ -336,6 +337,15 @@ def test_unusable_text_is_not_understood(text: str) -> None:
 def test_wrong_knobs_are_refused_by_name(knobs: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match=next(iter(knobs))):
         Dialogue(**knobs)
+
+
+def test_the_page_shows_a_real_transcript() -> None:
+    game = Dialogue()
+    lines = [game.reset(np.random.default_rng(5))]
+    while not lines[-1].endswith("goodbye"):
+        action = game.expert_action()
+        lines += [f"> {action}", game.step(action).text]
+    assert "\n".join(lines) in str(inspect.getdoc(Dialogue))
 
 
 def test_domains_may_come_as_a_list() -> None:
