@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from textenvs.game import Game, Turn
-from textenvs.registration import ids, register_all
+from textenvs.registration import ids, register_all, register_game
 
 if TYPE_CHECKING:
     from textenvs.env import TextEnv
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from textenvs.vector import TextVectorEnv
 
 __version__ = "0.1.0"
-__all__ = ["Game", "TextEnv", "TextVectorEnv", "Turn", "__version__", "ids", "load_tokenizer"]
+__all__ = ["Game", "TextEnv", "TextVectorEnv", "Turn", "__version__", "ids", "load_tokenizer", "register_game"]
 
 _LAZY = {
     "TextEnv": "textenvs.env",
