@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import io
 import sys
 import warnings
 from pathlib import Path
@@ -256,6 +257,14 @@ def test_a_fault_of_one_level_names_it() -> None:
     assert failed(HardIsBroken)["choices"].startswith("at level 'hard': valid_actions() lists")
 
 
+def test_a_game_without_levels_does_not_pass() -> None:
+    class NoLevels(Good):
+        __doc__ = PAGE
+        levels = {}  # noqa: RUF012
+
+    assert "docs" in failed(NoLevels) and "C1 determinism" in failed(NoLevels)
+
+
 def test_unknown_games_and_levels() -> None:
     with pytest.raises(KeyError, match="TextNothing-v0"):
         check_game("TextNothing-v0")
@@ -264,7 +273,7 @@ def test_unknown_games_and_levels() -> None:
 
 
 def test_the_report() -> None:
-    console = Console(width=60, record=True, file=open("/dev/null", "w"))  # noqa: SIM115
+    console = Console(width=60, record=True, file=io.StringIO())
     report([Finding("C1", True, "held"), Finding("C2", False, "[red]broke[/red]")], console)
     text = console.export_text()
     assert "passed" in text and "FAILED" in text and "[red]broke[/red]" in text
