@@ -196,9 +196,7 @@ def main() -> None:
         if update % 100 == 0 or update == options.updates - 1:
             print(f"update {update:5d}  loss {loss:.3f}", flush=True)
 
-    pretrain(
-        backbone, sequences, tokenizer, options.updates, options.tokens, options.learning_rate, report=report
-    )
+    pretrain(backbone, sequences, tokenizer, options.updates, options.tokens, options.learning_rate, report=report)
     for env_id in ids:
         held_out = transcripts(env_id, 20_000, 0.0, options.seed + 1, split="test")
         print(f"{env_id}: agent-token accuracy on expert play {agent_accuracy(backbone, held_out, env_id):.3f}")
