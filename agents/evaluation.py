@@ -26,6 +26,7 @@ from textenvs.scores import score
 METRICS = ("return", "success", "turns", "score")
 _CONFIDENCE = 0.95
 _RESAMPLES = 9999
+_WIDTHS = {"return": 13, "success": 11, "turns": 11, "score": 9}  # of an interval, in characters
 
 
 class Estimate(NamedTuple):
@@ -264,7 +265,7 @@ def comparison_table(evaluations: Mapping[str, Evaluation], title: str | None = 
     # In a narrow terminal an interval goes below its mean; a name stays whole.
     table.add_column("player", no_wrap=True, min_width=max(map(len, evaluations), default=0))
     for metric in METRICS:
-        table.add_column(metric, justify="right", min_width=13)
+        table.add_column(metric, justify="right", min_width=_WIDTHS[metric])
     for name, evaluation in evaluations.items():
         table.add_row(name, *cells(evaluation))
     return table

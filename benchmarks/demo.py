@@ -185,7 +185,7 @@ def picture(runs: Sequence[Run], against: str, random: Evaluation, expert: Evalu
             spine.set_visible(False)
     panels[1].set_xlabel("thousand tokens" if against == "tokens" else "seconds of training", color=colours["ink"])
     if len(runs) > 1:
-        panels[0].legend(frameon=False, fontsize=9, labelcolor=colours["ink"], loc="lower right")
+        panels[0].legend(frameon=False, fontsize=9, labelcolor=colours["ink"], loc="best")
     buffer = io.BytesIO()
     figure.savefig(buffer, format="svg", metadata={"Date": None})
     return "data:image/svg+xml;base64," + base64.b64encode(buffer.getvalue()).decode()
@@ -350,7 +350,7 @@ def demo(options: argparse.Namespace, console: Console) -> Path:
         seeds = range(options.seed, options.seed + options.seeds)
         runs = [train(seed, options, console, Path(scratch) / f"tiny-{seed}") for seed in seeds]
         rows = rows_of(random, before, runs, expert)
-        console.print(comparison_table({row.name: row for row in rows}))
+        console.print(comparison_table({row.name: row for row in rows}), soft_wrap=True)  # no column is cut off
         for way, found in gains(before, runs).items():
             console.print(f"after - before, {way}: return {found['return']:+.2f}, success {found['success']:+.2f}")
         console.print(f"training took {', '.join(f'{run.seconds:.0f} s' for run in runs)}")

@@ -72,18 +72,17 @@ def spoken(ids: Tensor, tokenizer: Tokenizer) -> Tensor:
     return (before > 0) & (ids != tokenizer.pad_id)
 
 
-def token_loss(backbone: CausalBackbone, ids: Tensor, tokenizer: Tokenizer, context_weight: float) -> Tensor:
+def token_loss(backbone: CausalBackbone, ids: Tensor, tokenizer: Tokenizer, context_share: float) -> Tensor:
     """Mean negative log-likelihood in nats of ``ids`` ``(batch, tokens)``, each token given those before it.
 
-    What the environment says counts ``context_weight``: most of it is chance, and what reinforcement learning needs
-    from pretraining is to speak and to copy.
+    Of what the environment says a random ``context_share`` counts: most of it is chance, and what reinforcement
+    learning needs from pretraining is to speak and to copy.
     """
     targets = ids[:, 1:]
-    real = targets != tokenizer.pad_id
-    weights = torch.where(spoken(ids, tokenizer)[:, 1:], 1.0, context_weight)[real]
-    hidden = backbone(ids[:, :-1])[real]  # (real tokens, hidden)
-    losses = functional.cross_entropy(backbone.logits(hidden), targets[real], reduction="none")
-    return (losses * weights).sum() / weights.sum()
+    heard = (targets != tokenizer.pad_id) & (torch.rand(targets.shape) < context_share)
+    counted = spoken(ids, tokenizer)[:, 1:] | heard
+    hidden = backbone(ids[:, :-1])[counted]  # (counted tokens, hidden)
+    return functional.cross_entropy(backbone.logits(hidden), targets[counted])
 
 
 def batches(sequences: Sequence[np.ndarray], tokens: int, rng: np.random.Generator) -> Iterator[list[np.ndarray]]:
@@ -117,9 +116,9 @@ def pretrain(
     sequences: Sequence[np.ndarray],
     tokenizer: Tokenizer,
     updates: int,
-    tokens: int = 4096,
+    tokens: int = 2048,
     learning_rate: float = 2e-3,
-    context_weight: float = 0.1,
+    context_share: float = 0.1,
     warmup: int = 100,
     seed: int = 0,
     report: Callable[[int, float], None] | None = None,
@@ -139,7 +138,7 @@ def pretrain(
         for group in optimizer.param_groups:
             group["lr"] = learning_rate * rate
         ids = pad_sequences(next(stream), tokenizer.pad_id, "cpu")
-        loss = token_loss(backbone, ids, tokenizer, context_weight)
+        loss = token_loss(backbone, ids, tokenizer, context_share)
         optimizer.zero_grad()
         loss.backward()
         torch.nn.utils.clip_grad_norm_(backbone.parameters(), 1.0)
@@ -164,9 +163,9 @@ def main() -> None:
         default=[300_000],
         help="tokens of transcripts a level, or one for each id",
     )
-    parser.add_argument("--error", type=float, default=0.25, help="share of random admissible utterances")
-    parser.add_argument("--updates", type=int, default=2500)
-    parser.add_argument("--tokens", type=int, default=4096, help="tokens per update")
+    parser.add_argument("--error", type=float, default=0.8, help="share of random admissible utterances")
+    parser.add_argument("--updates", type=int, default=8000)
+    parser.add_argument("--tokens", type=int, default=2048, help="tokens per update")
     parser.add_argument("--learning-rate", type=float, default=2e-3)
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from textenvs.games.control import ice
-from textenvs.games.control.frozen_lake import _DIRECTIONS, FrozenLake, _read
+from textenvs.games.control.frozen_lake import _DIRECTIONS, FrozenLake
 
 LAKES = [
     ice.MAPS["4x4"],
@@ -113,27 +113,6 @@ def test_the_expert_takes_the_shortest_way_where_nothing_slips() -> None:
     while not game.step(game.expert_action()).terminated:
         turns += 1
     assert turns == 14
-
-
-@pytest.mark.parametrize(
-    ("text", "direction"),
-    [
-        ("left", "left"),
-        ("Go left!", "left"),
-        ("west", "left"),
-        ("l", "left"),
-        ("i'd walk northwards", "up"),
-        ("let's go down", "down"),
-        ("I’d say 'right'", "right"),
-        ("s", "down"),
-        ("right, right", "right"),
-        ("left or right", None),
-        ("let's wait", None),
-        ("", None),
-    ],
-)
-def test_reading(text: str, direction: str | None) -> None:
-    assert _read(text) == direction
 
 
 @given(st.text())

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from textenvs.games.words.guess_number import GuessNumber, _read
+from textenvs.games.words.guess_number import GuessNumber
 
 
 def start(number: int, high: int) -> GuessNumber:
@@ -44,34 +44,6 @@ def test_the_expert_is_optimal_in_expectation_and_in_the_worst_case(high: int) -
     needed = [guesses(number, high) for number in range(1, high + 1)]
     assert (sum(needed), max(needed)) == fewest(high)
     assert max(needed) == high.bit_length() <= GuessNumber(high).max_turns
-
-
-@pytest.mark.parametrize(
-    ("text", "number"),
-    [
-        ("42", 42),
-        ("is it 42?", 42),
-        ("forty two", 42),
-        ("Forty-Two!", 42),
-        ("I guess 7!", 7),
-        ("seven", 7),
-        ("5, or else 9", 5),
-        ("one of my guesses is 12", 12),
-        ("five and six", 5),
-        ("a hundred", 100),
-        ("one hundred and five", 105),
-        ("one thousand", 1000),
-        ("-5", -5),
-        ("guess-5", 5),
-        ("12345678901", 123456789),
-        ("", None),
-        ("!?😀", None),
-        ("٣", None),
-        ("higher", None),
-    ],
-)
-def test_reading(text: str, number: int | None) -> None:
-    assert _read(text) == number
 
 
 @given(st.text())

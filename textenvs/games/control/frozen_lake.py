@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
@@ -10,17 +9,10 @@ import numpy as np
 
 from textenvs.game import Game, Turn
 from textenvs.games.control.ice import MAPS, MOVES, action_values, random_map, walk
+from textenvs.parsing import direction
 
 _DIRECTIONS = ("left", "down", "right", "up")  # in FrozenLake-v1's order
-_COMPASS = ("west", "south", "east", "north")
-_READINGS = {
-    word: direction
-    for direction, compass in zip(_DIRECTIONS, _COMPASS, strict=True)
-    for name in (direction, compass)
-    for word in (name, f"{name}ward", f"{name}wards", name[0])
-}
 _TILES = {"S": "ice", "F": "ice", "H": "a hole", "G": "the goal"}
-_MAX_CHARACTERS = 300
 
 
 class FrozenLake(Game):
@@ -127,12 +119,12 @@ class FrozenLake(Game):
     def step(self, action: str) -> Turn:
         """Walk one step."""
         self._turns += 1
-        direction = _read(action)
-        if direction is None:
+        named = direction(action)
+        if named is None:
             return Turn("say left, down, right or up.")
         side = (1 - self.success_rate) / 2
         drift = int(self._rng.choice((-1, 0, 1), p=(side, self.success_rate, side))) if side else 0
-        way = (_DIRECTIONS.index(direction) + drift) % 4
+        way = (_DIRECTIONS.index(named) + drift) % 4
         self._row, self._column = walk(self._map, self._row, self._column, way)
         tile = self._map[self._row][self._column]
         if tile == "G":
@@ -159,10 +151,3 @@ class FrozenLake(Game):
             inside = 0 <= row < len(self._map) and 0 <= column < len(self._map[0])
             around.append(f"{name}: {_TILES[self._map[row][column]] if inside else 'edge'}")
         return f"you are at row {self._row + 1} column {self._column + 1}. {', '.join(around)}."
-
-
-def _read(text: str) -> str | None:
-    """The one direction named; apostrophes belong to their word, so that "let's" names no south."""
-    words = re.findall(r"[a-z'’]+", text[:_MAX_CHARACTERS].lower())
-    named = {_READINGS[word] for word in (word.strip("'’") for word in words) if word in _READINGS}
-    return named.pop() if len(named) == 1 else None

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import difflib
 import itertools
 import re
 import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from functools import lru_cache
 
-_MAX_CHARACTERS = 300
+from textenvs.parsing import MAX_CHARACTERS, nearest
 
 
 def _words(text: str) -> frozenset[str]:
@@ -108,7 +106,7 @@ class Understanding:
 
     def __call__(self, text: str) -> Act:
         """The act that ``text`` performs; never raises."""
-        text = unicodedata.normalize("NFKD", text[:_MAX_CHARACTERS]).lower()
+        text = unicodedata.normalize("NFKD", text[:MAX_CHARACTERS]).lower()
         text = _POLITE.sub(" ", text)
         slots: dict[str, str] = {}
         rest = self._read_clock(text, slots)
@@ -154,7 +152,7 @@ class Understanding:
         word = _NUMBERS.get(word, _VALUES.get(word, word))
         if len(word) < 5 or word in self._known or word.isdigit():
             return word
-        return _nearest(word, self._vocabulary)
+        return nearest(word, self._vocabulary)
 
     def _name(self, words: list[str]) -> str | None:
         for first, second in itertools.pairwise(words):
@@ -200,9 +198,3 @@ class Understanding:
         if "many" in words:
             return ("people",)
         return tuple(slots) if marked else ()
-
-
-@lru_cache(maxsize=4096)
-def _nearest(word: str, vocabulary: tuple[str, ...]) -> str:
-    near = [known for known in vocabulary if known[0] == word[0] and abs(len(known) - len(word)) <= 2]
-    return next(iter(difflib.get_close_matches(word, near, n=1, cutoff=0.8)), word)

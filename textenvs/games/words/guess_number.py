@@ -2,42 +2,15 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
 import numpy as np
 
 from textenvs.game import Game, Turn
+from textenvs.parsing import number
 
-_NUMBER = re.compile(r"(?:(?<!\S)-)?[0-9]{1,9}")
-_ONES = [
-    "zero",
-    "one",
-    "two",
-    "three",
-    "four",
-    "five",
-    "six",
-    "seven",
-    "eight",
-    "nine",
-    "ten",
-    "eleven",
-    "twelve",
-    "thirteen",
-    "fourteen",
-    "fifteen",
-    "sixteen",
-    "seventeen",
-    "eighteen",
-    "nineteen",
-]
-_TENS = ["twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety"]
-_WORDS = {word: n for n, word in enumerate(_ONES)} | {word: 10 * n for n, word in enumerate(_TENS, 2)}
-_SCALES = {"hundred": 100, "thousand": 1000}
 _GUESS_COST = 0.1
-_MAX_CHARACTERS = 300
 
 
 class GuessNumber(Game):
@@ -124,7 +97,7 @@ class GuessNumber(Game):
 
     def step(self, action: str) -> Turn:
         """Compare a guess with the number."""
-        guess = _read(action)
+        guess = number(action)
         if guess is None:
             return Turn(f"please say a number from 1 to {self.high}.", -_GUESS_COST)
         if guess == self._number:
@@ -142,28 +115,3 @@ class GuessNumber(Game):
     def expert_action(self) -> str:
         """The middle of what is left."""
         return str((self._least + self._most) // 2)
-
-
-def _read(text: str) -> int | None:
-    """The first number in a text, in digits if there are any."""
-    text = text[:_MAX_CHARACTERS].lower()
-    digits = _NUMBER.search(text)
-    return int(digits.group()) if digits else _read_words(re.findall(r"[a-z]+", text))
-
-
-def _read_words(words: list[str]) -> int | None:
-    """The first number told in words: ``forty two``, ``a hundred``, ``two hundred and five``."""
-    number = None
-    for word in words:
-        if word in _SCALES and (number is None or 0 < number < 100):
-            number = (number or 1) * _SCALES[word]
-        elif word in _WORDS and (number is None or _continues(number, _WORDS[word])):
-            number = (number or 0) + _WORDS[word]
-        elif number is not None and word != "and":
-            break
-    return number
-
-
-def _continues(number: int, part: int) -> bool:
-    """Whether ``part`` may be said after ``number`` as a part of it: 40 and 2, 200 and 5, but not 5 and 6."""
-    return (number >= 100 and number % 100 == 0) or (number % 100 >= 20 and number % 10 == 0 and 0 < part < 10)

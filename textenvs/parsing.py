@@ -1,0 +1,97 @@
+"""What games share in reading free text: words, numbers, directions, named options, near spellings.
+
+Each function takes any string and looks at its first ``MAX_CHARACTERS`` characters only.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+import unicodedata
+from collections.abc import Iterable
+from functools import lru_cache
+
+MAX_CHARACTERS = 300
+_ONES = (
+    "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen "
+    "eighteen nineteen"
+)
+_TENS = "twenty thirty forty fifty sixty seventy eighty ninety"
+_NUMBER_WORDS = {word: n for n, word in enumerate(_ONES.split())} | {
+    word: 10 * n for n, word in enumerate(_TENS.split(), 2)
+}
+_SCALES = {"hundred": 100, "thousand": 1000}
+_DIGITS = re.compile(r"(?:(?<!\S)-)?[0-9]{1,9}")
+_TOKEN = re.compile(r"[a-z]+(?:['’][a-z]+)*|[0-9]+")
+_COMPASS = {"left": "west", "down": "south", "right": "east", "up": "north"}
+_DIRECTIONS = {
+    word: direction
+    for direction, compass in _COMPASS.items()
+    for name in (direction, compass)
+    for word in (name, f"{name}ward", f"{name}wards", name[0])
+}
+
+
+def words(text: str) -> list[str]:
+    """Lower-case words and runs of digits; accents are dropped, and an apostrophe belongs to its word."""
+    plain = unicodedata.normalize("NFKD", text[:MAX_CHARACTERS]).lower()
+    return _TOKEN.findall("".join(char for char in plain if not unicodedata.combining(char)))
+
+
+def numbers(text: str) -> list[int]:
+    """All whole numbers in digits, in order: ``"2, then -5"`` gives ``[2, -5]``; of long ones nine digits count."""
+    return [int(digits) for digits in _DIGITS.findall(text[:MAX_CHARACTERS])]
+
+
+def number(text: str) -> int | None:
+    """The first whole number in a text, in digits if there are any, else in words (``a hundred and five``)."""
+    return next(iter(numbers(text)), None) if _DIGITS.search(text[:MAX_CHARACTERS]) else _spelled(words(text))
+
+
+def direction(text: str) -> str | None:
+    """``"left"``, ``"down"``, ``"right"`` or ``"up"`` if the text names exactly one of them, also as a point of the
+    compass or by its first letter (``go west``, ``N``)."""
+    named = {_DIRECTIONS[word] for word in words(text) if word in _DIRECTIONS}
+    return named.pop() if len(named) == 1 else None
+
+
+def compass(text: str) -> str | None:
+    """``direction`` as ``"west"``, ``"south"``, ``"east"`` or ``"north"``."""
+    named = direction(text)
+    return _COMPASS[named] if named else None
+
+
+def option(text: str, options: Iterable[str]) -> str | None:
+    """The option that a text names, as a run of whole words whatever the case and punctuation; ``None`` if it names
+    none, or several. An option inside a longer named one does not count: ``old house`` in ``the old house inn``."""
+    said = f" {' '.join(words(text))} "
+    named = {each: f" {' '.join(words(each))} " for each in options}
+    named = {each: form for each, form in named.items() if form.strip() and form in said}
+    whole = [each for each in named if not any(named[each] in form and form != named[each] for form in named.values())]
+    return whole[0] if len(whole) == 1 else None
+
+
+@lru_cache(maxsize=4096)
+def nearest(word: str, vocabulary: tuple[str, ...]) -> str:
+    """The word of ``vocabulary`` that ``word`` most probably misspells: same first letter, at least 0.8 alike by
+    ``difflib``; ``word`` itself where there is none."""
+    near = [known for known in vocabulary if known[:1] == word[:1] and abs(len(known) - len(word)) <= 2]
+    return next(iter(difflib.get_close_matches(word, near, n=1, cutoff=0.8)), word)
+
+
+def _spelled(spoken: list[str]) -> int | None:
+    """The first number told in words: ``forty two``, ``a hundred``, ``two hundred and five``."""
+    found = None
+    for word in spoken:
+        if word in _SCALES and (found is None or 0 < found < 100):
+            found = (found or 1) * _SCALES[word]
+        elif word in _NUMBER_WORDS and (found is None or _continues(found, _NUMBER_WORDS[word])):
+            found = (found or 0) + _NUMBER_WORDS[word]
+        elif found is not None and word != "and":
+            break
+    return found
+
+
+def _continues(found: int, part: int) -> bool:
+    """Whether ``part`` may be said after ``found`` as a part of it: 40 and 2, 200 and 5, but not 5 and 6."""
+    return (found >= 100 and found % 100 == 0) or (found % 100 >= 20 and found % 10 == 0 and 0 < part < 10)
