@@ -42,7 +42,7 @@ lint: $(STAMP)
 
 docs: $(STAMP)
 	$(BIN)/python docs/gen_pages.py
-	$(BIN)/mkdocs build --strict --quiet
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 	@echo "open site/index.html"
 
 clean:

@@ -161,7 +161,7 @@ def _merged(language_model: Any) -> Any:
 def _counters(model: BaseAlgorithm) -> dict[str, Any]:
     names = ("num_timesteps", "_total_timesteps", "_n_updates", "_episode_num", "_current_progress_remaining")
     counters = {name: getattr(model, name) for name in names if hasattr(model, name)}
-    for name in ("_n_calls", "exploration_rate"):  # DQN
+    for name in ("_n_calls", "exploration_rate", "running_mean"):  # DQN, DQN, REINFORCE
         if hasattr(model, name):
             counters[name] = getattr(model, name)
     return counters

@@ -281,7 +281,7 @@ def _learn(model: BaseAlgorithm, total: int, out: Path, save_every: int, console
     from stable_baselines3.common.callbacks import BaseCallback, ProgressBarCallback
     from stable_baselines3.common.logger import configure
 
-    from agents.callbacks import CheckpointCallback, stopping_on_interrupt
+    from agents.callbacks import CheckpointCallback, CurveCallback, stopping_on_interrupt
     from agents.checkpoint import save
 
     model._total_timesteps = total
@@ -291,7 +291,7 @@ def _learn(model: BaseAlgorithm, total: int, out: Path, save_every: int, console
     checkpoint = CheckpointCallback(out / _FILE, save_every)
     started = model.num_timesteps
     console.print(f"training from {started} to {total} timesteps; logs in {out / 'tb'}")
-    callbacks: list[BaseCallback] = [checkpoint, bar] if bar else [checkpoint]
+    callbacks: list[BaseCallback] = [CurveCallback(), checkpoint, *([bar] if bar else [])]
 
     def tell() -> None:
         console.print("stopping when this rollout is over; Ctrl-C again stops at once")
@@ -451,6 +451,7 @@ class _Chat:
         self.forbidden = torch.zeros(backbone.vocab_size, dtype=torch.bool)
         self.forbidden[[*tokenizer.special_ids]] = True
         self.forbidden[tokenizer.vocab_size :] = True
+        self.cache = backbone.new_cache(1, self.window + _CHAT_TOKENS)
         self.reset()
 
     def reset(self) -> None:
@@ -476,16 +477,15 @@ class _Chat:
     def _generate(self, context: list[int]) -> list[int]:
         import torch
 
-        device = next(self.backbone.parameters()).device
         said: list[int] = []
-        with torch.no_grad():
-            while len(said) < _CHAT_TOKENS:
-                ids = torch.tensor([context + said], device=device)
-                logits = self.backbone.logits(self.backbone(ids)[0, -1]).cpu().masked_fill(self.forbidden, -torch.inf)
-                token = int(logits.argmax() if self.greedy else torch.multinomial(logits.softmax(0), 1))
-                if token == self.tokenizer.end_id:
-                    break
-                said.append(token)
+        while len(said) < _CHAT_TOKENS:
+            ids = torch.tensor([context + said], device=self.cache.ids.device)
+            hidden = self.cache.last_hidden(ids, torch.full((1,), ids.shape[1], device=ids.device))
+            logits = self.backbone.logits(hidden)[0].detach().cpu().masked_fill(self.forbidden, -torch.inf)
+            token = int(logits.argmax() if self.greedy else torch.multinomial(logits.softmax(0), 1))
+            if token == self.tokenizer.end_id:
+                break
+            said.append(token)
         return said
 
 

@@ -39,6 +39,18 @@ class TextVecEnv(VecEnv):
         self.returns[:] = 0.0
         return np.array(observations)
 
+    def restart(self, row: int, episode_seed: int | None = None) -> tuple[np.ndarray, int]:
+        """Start an episode in one row, the one of ``episode_seed`` or a new one.
+
+        Returns:
+            Its first observation ``(observation size,)`` and its episode seed.
+        """
+        chosen = np.arange(self.num_envs) == row
+        options = {"reset_mask": chosen, "episode_seed": [episode_seed if here else None for here in chosen]}
+        observations, infos = self.envs.reset(options=options)
+        self.returns[row] = 0.0
+        return observations[row], int(infos["episode_seed"][row])
+
     def step_async(self, actions: np.ndarray) -> None:
         """Take the actions of the next ``step_wait``."""
         self._actions = actions

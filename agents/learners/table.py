@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import difflib
 import inspect
 from collections.abc import Mapping
@@ -11,6 +12,9 @@ from typing import Any
 from stable_baselines3 import A2C, DQN, PPO
 from stable_baselines3.common.base_class import BaseAlgorithm
 
+from agents.learners.episodic import EpisodicAlgorithm
+from agents.learners.group import GRPO, RLOO
+from agents.learners.reinforce import REINFORCE
 from agents.memory import PackedRolloutBuffer, TokenReplayBuffer
 from agents.policies import TokenActorCriticPolicy, TokenQPolicy
 from agents.vec_env import make_vec_env
@@ -36,11 +40,13 @@ class Learner:
 _ON_POLICY = {"rollout_buffer_class": PackedRolloutBuffer, "gamma": 1.0, "gae_lambda": 0.95}
 _OFF_POLICY = {"replay_buffer_class": TokenReplayBuffer, "exploration_initial_eps": 0.0, "exploration_final_eps": 0.0}
 
+_ACTING = ("token", "turn", "choice")
+
 LEARNERS: dict[str, Learner] = {
     "a2c": Learner(
         A2C,
         TokenActorCriticPolicy,
-        ("token", "turn", "choice"),
+        _ACTING,
         {**_ON_POLICY, "n_steps": 32, "learning_rate": 3e-4, "use_rms_prop": False, "vf_coef": 0.5},
     ),
     "dqn": Learner(
@@ -59,12 +65,15 @@ LEARNERS: dict[str, Learner] = {
             "target_update_interval": 1000,
         },
     ),
+    "grpo": Learner(GRPO, TokenActorCriticPolicy, _ACTING, {"learning_rate": 3e-4}),
     "ppo": Learner(
         PPO,
         TokenActorCriticPolicy,
-        ("token", "turn", "choice"),
+        _ACTING,
         {**_ON_POLICY, "n_steps": 128, "batch_size": 1024, "n_epochs": 2, "learning_rate": 3e-4, "vf_coef": 0.5},
     ),
+    "reinforce": Learner(REINFORCE, TokenActorCriticPolicy, _ACTING, {"learning_rate": 1e-3, "n_starts": 32}),
+    "rloo": Learner(RLOO, TokenActorCriticPolicy, _ACTING, {"learning_rate": 1e-3}),
 }
 
 
@@ -97,7 +106,7 @@ def make(
         hint = f"; did you mean {close[0]!r}?" if close else ""
         raise ValueError(f"learner must be one of {sorted(LEARNERS)}, not {learner!r}{hint}")
     row = LEARNERS[learner]
-    known = set(inspect.signature(row.algorithm.__init__).parameters) - {"self", "policy", "env"}
+    known = _keywords(row.algorithm)
     for name in overrides:
         if name not in known:
             close = difflib.get_close_matches(name, known | {"env_kwargs", "num_envs", "backbone"}, n=1)
@@ -108,7 +117,8 @@ def make(
         raise ValueError(f"{learner} plays the levels {row.levels}, not {env_kwargs['action_level']!r}")
     tokenizer = {"tokenizer": tokenizer_of(backbone)} if backbone != "tiny" and "tokenizer" not in env_kwargs else {}
     settings = {**row.defaults, **overrides}
-    if "rollout_buffer_class" in settings and settings["rollout_buffer_class"] is PackedRolloutBuffer:
+    own_buffer = settings.get("rollout_buffer_class") is PackedRolloutBuffer
+    if own_buffer or issubclass(row.algorithm, EpisodicAlgorithm):
         settings["rollout_buffer_kwargs"] = {"seed": seed, **(settings.get("rollout_buffer_kwargs") or {})}
     if settings.get("replay_buffer_class") is TokenReplayBuffer:
         own = {"seed": seed, "gamma": settings["gamma"]}
@@ -116,6 +126,9 @@ def make(
     settings["policy_kwargs"] = {"backbone": backbone, **(settings.get("policy_kwargs") or {})}
     envs = make_vec_env(env_id, num_envs=num_envs, seed=seed, **env_kwargs, **tokenizer)
     model = row.algorithm(row.policy, envs, seed=seed, **settings)
+    for holder in (model, getattr(model, "rollout_buffer", None)):
+        if getattr(holder, "kl_coef", 0.0):
+            holder.reference = copy.deepcopy(model.policy).requires_grad_(False)  # type: ignore[union-attr]
     # What agents.save writes and agents.load makes the same learner from.
     model.recipe = {  # type: ignore[attr-defined]
         "learner": learner,
@@ -127,6 +140,18 @@ def make(
         "overrides": overrides,
     }
     return model
+
+
+def _keywords(algorithm: type[BaseAlgorithm]) -> set[str]:
+    """The keywords that a class takes, those that it hands on to its base classes included."""
+    known: set[str] = set()
+    for base in algorithm.__mro__:
+        if "__init__" in vars(base):
+            parameters = inspect.signature(base.__init__).parameters  # type: ignore[misc]
+            known |= {name for name, each in parameters.items() if each.kind is not each.VAR_KEYWORD}
+            if all(each.kind is not each.VAR_KEYWORD for each in parameters.values()):
+                break
+    return {name for name in known if not name.startswith("_")} - {"self", "policy", "env"}
 
 
 def tokenizer_of(backbone: Any) -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Generator
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -14,6 +15,8 @@ from torch import Tensor
 from agents.memory.packed import PackedBatch, pad_sequences
 from agents.memory.turns import TurnClock
 from textenvs.tokens.spaces import TokenSpace
+
+_REFERENCE_BATCH = 1024  # steps
 
 
 class PackedRolloutBuffer(RolloutBuffer):
@@ -28,8 +31,15 @@ class PackedRolloutBuffer(RolloutBuffer):
 
     Args:
         discount: ``"turn"``, or ``"token"`` to apply ``gamma`` and ``gae_lambda`` at every step as usual.
+        kl_coef: takes ``kl_coef * (log pi(a | s) - log reference(a | s))`` off each reward (Ouyang et al. 2022,
+            "Training language models to follow instructions with human feedback", eq. 2).
         seed: seeds the order of the batches.
+
+    Attributes:
+        reference: the policy that ``kl_coef`` holds to; ``agents.make`` puts a copy of the starting one there.
     """
+
+    _PER_STEP: ClassVar = ("rewards", "returns", "episode_starts", "values", "log_probs", "advantages")
 
     def __init__(
         self,
@@ -41,6 +51,7 @@ class PackedRolloutBuffer(RolloutBuffer):
         gamma: float = 0.99,
         n_envs: int = 1,
         discount: str = "turn",
+        kl_coef: float = 0.0,
         seed: int = 0,
     ) -> None:
         if not isinstance(observation_space, TokenSpace):
@@ -49,6 +60,8 @@ class PackedRolloutBuffer(RolloutBuffer):
             raise ValueError(f"discount must be 'turn' or 'token', not {discount!r}")
         self.space = observation_space
         self.discount = discount
+        self.kl_coef = kl_coef
+        self.reference: Any = None
         self.rng = np.random.default_rng(seed)
         self.clock = TurnClock(observation_space, action_space, n_envs)
         super().__init__(buffer_size, observation_space, action_space, device, gae_lambda, gamma, n_envs)
@@ -57,7 +70,7 @@ class PackedRolloutBuffer(RolloutBuffer):
         """Forget the rollout."""
         shape = (self.buffer_size, self.n_envs)
         self.actions = np.zeros((*shape, self.action_dim), dtype=np.int64)
-        for name in ("rewards", "returns", "episode_starts", "values", "log_probs", "advantages"):
+        for name in self._PER_STEP:
             setattr(self, name, np.zeros(shape, dtype=np.float32))
         self.turn_ends = np.ones(shape, dtype=bool)
         self.segment = np.zeros(shape, dtype=np.int64)
@@ -119,6 +132,8 @@ class PackedRolloutBuffer(RolloutBuffer):
         """Generalised advantage estimation; ``last_values`` ``(environments,)``, ``dones`` ``(environments,)``."""
         for row in range(self.n_envs):
             self._close(row)
+        if self.reference is not None:
+            self._penalise()
         decays = self.turn_ends | (self.discount == "token")
         gamma = np.where(decays, self.gamma, 1.0)
         gae_lambda = np.where(decays, self.gae_lambda, 1.0)
@@ -136,12 +151,30 @@ class PackedRolloutBuffer(RolloutBuffer):
     def get(self, batch_size: int | None = None) -> Generator[RolloutBufferSamples, None, None]:
         """Yield the rollout once, in random order, whole sequences together, about ``batch_size`` steps a batch."""
         assert self.full, "the rollout is not complete: collect buffer_size steps first"
-        steps = np.argsort(self.segment.reshape(-1), kind="stable")
-        counts = np.bincount(self.segment.reshape(-1), minlength=len(self._segments))
+        for _, samples in self.batches(batch_size):
+            yield samples
+
+    def batches(self, batch_size: int | None = None) -> Generator[tuple[np.ndarray, RolloutBufferSamples], None, None]:
+        """As ``get``, each batch with the places ``(batch,)`` of its steps in the flattened arrays."""
+        usable = self._usable()
+        segment = self.segment.reshape(-1)[usable]
+        steps = usable[np.argsort(segment, kind="stable")]
+        counts = np.bincount(segment, minlength=len(self._segments))
         ends = np.cumsum(counts)
-        order = self.rng.permutation(len(counts))
+        order = self.rng.permutation(np.flatnonzero(counts))
         for chosen in _chunks(order, counts, batch_size or len(steps)):
-            yield self._samples(chosen, [steps[ends[s] - counts[s] : ends[s]] for s in chosen])
+            steps_of = [steps[ends[s] - counts[s] : ends[s]] for s in chosen]
+            yield np.concatenate(steps_of), self._samples(chosen, steps_of)
+
+    def _usable(self) -> np.ndarray:
+        """Places of the steps to learn from."""
+        return np.arange(self.segment.size)
+
+    @torch.no_grad()
+    def _penalise(self) -> None:
+        for steps, samples in self.batches(_REFERENCE_BATCH):
+            _, log_prob, _ = self.reference.evaluate_actions(samples.observations, samples.actions)
+            self.rewards.reshape(-1)[steps] -= self.kl_coef * (samples.old_log_prob - log_prob).cpu().numpy()
 
     def _samples(self, chosen: np.ndarray, steps_of: list[np.ndarray]) -> RolloutBufferSamples:
         steps = np.concatenate(steps_of)

@@ -1,0 +1,185 @@
+"""Whole episodes, several from one start state, and what REINFORCE, RLOO and GRPO make of their returns."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+import agents
+from agents.learners.group import group_advantages
+
+SMALL = {"level": "easy", "window": 160, "max_utterance_tokens": 6, "max_turns": 4, "tokenizer": "textenvs"}
+
+
+def make(learner: str, model: str, level: str = "choice", num_envs: int = 4, **keywords: Any) -> Any:
+    env_kwargs = {**SMALL, "action_level": level}
+    return agents.make(learner, "TextGuessNumber-v0", model, num_envs=num_envs, env_kwargs=env_kwargs, **keywords)
+
+
+@pytest.mark.parametrize("level", ["token", "turn", "choice"])
+def test_a_round_holds_whole_episodes_of_groups_that_start_alike(small_model: str, level: str) -> None:
+    model = make("grpo", small_model, level, n_starts=3, group_size=4, num_envs=5)
+    rounds = []
+
+    def train() -> None:
+        rounds.append(model.num_timesteps)
+        buffer = model.rollout_buffer
+        assert len(buffer.groups) == 12 and np.bincount(buffer.groups).tolist() == [4, 4, 4]
+        openings: dict[int, set[bytes]] = {0: set(), 1: set(), 2: set()}
+        for episode, (group, total) in enumerate(zip(buffer.groups, buffer.episode_returns, strict=True)):
+            steps = np.flatnonzero(buffer.episode.reshape(-1) == episode)
+            rows = np.unique(steps % 5)
+            assert len(rows) == 1, "an episode is played in one row"
+            times = steps // 5
+            assert times.tolist() == list(range(times[0], times[0] + len(times)))
+            assert buffer.episode_starts[times[0], rows[0]] and not buffer.episode_starts[times[1:], rows[0]].any()
+            rewards = buffer.rewards[times, rows[0]]
+            assert total == pytest.approx(rewards.sum())
+            # no discount: the return-to-go of a step is the sum of what follows
+            np.testing.assert_allclose(buffer.returns[times, rows[0]], rewards[::-1].cumsum()[::-1], atol=1e-6)
+            openings[int(group)].add(buffer.context(int(steps[0])).tobytes())
+        assert all(len(found) == 1 for found in openings.values())
+        counted = sum(len(indices) for indices, _ in buffer.batches(16))
+        assert counted == model.num_timesteps
+
+    model.train = train
+    model.learn(1)
+    assert rounds == [model.num_timesteps]
+
+
+def test_group_advantages_by_hand() -> None:
+    returns, groups = np.array([1.0, 5.0, 3.0, 7.0]), np.array([0, 1, 0, 1])
+    assert group_advantages(returns, groups, "mean").tolist() == [-1, -1, 1, 1]
+    assert group_advantages(returns, groups, "leave_one_out").tolist() == [-2, -2, 2, 2]
+    np.testing.assert_allclose(group_advantages(returns, groups, "normalized"), [-1, -1, 1, 1], atol=1e-3)
+    three = group_advantages(np.array([0.0, 0.0, 3.0]), np.zeros(3, int), "leave_one_out")
+    np.testing.assert_allclose(three, [-1.5, -1.5, 3.0])
+
+
+@pytest.mark.parametrize("baseline", ["none", "mean", "value"])
+def test_reinforce_steps_along_the_gradient_of_the_log_probabilities(small_model: str, baseline: str) -> None:
+    """Against the sum over single steps, each on its plain observation, with plain gradient descent."""
+    plain_descent = {"optimizer_class": torch.optim.SGD, "optimizer_kwargs": {}}
+    model = make(
+        "reinforce",
+        small_model,
+        n_starts=6,
+        baseline=baseline,
+        normalize_returns=False,
+        vf_coef=0.0,
+        learning_rate=0.5,
+        max_grad_norm=1e9,
+        batch_size=7,
+        policy_kwargs=plain_descent,
+    )
+    steps: list[tuple[Any, Any]] = []
+    add = model.rollout_buffer.add
+
+    def spy(obs: np.ndarray, action: np.ndarray, *rest: Any) -> None:
+        steps.extend((obs[row].copy(), int(action[row])) for row in range(len(obs)))
+        add(obs, action, *rest)
+
+    model.rollout_buffer.add = spy
+    train = model.train
+
+    def check() -> None:
+        buffer = model.rollout_buffer
+        usable = buffer._usable()
+        returns = buffer.returns.reshape(-1)
+        b = {"none": 0.0, "mean": buffer.episode_returns.mean(), "value": 0.0}[baseline]  # the critic starts at zero
+        policy = model.policy
+        policy.zero_grad()
+        for step in usable:
+            observation = torch.as_tensor(steps[step][0][None])
+            _, log_prob, _ = policy.evaluate_actions(observation, torch.tensor([[steps[step][1]]]))
+            (-(float(returns[step]) - float(b)) * log_prob.sum() / len(usable)).backward()
+        expected = {n: p.detach() - 0.5 * p.grad for n, p in policy.named_parameters() if p.grad is not None}
+        train()
+        for name, parameter in policy.named_parameters():
+            if name in expected:
+                torch.testing.assert_close(parameter.detach(), expected[name], atol=1e-5, rtol=1e-4)
+
+    model.train = check
+    model.learn(1)
+    assert steps
+
+
+@pytest.mark.parametrize(
+    ("learner", "options"),
+    [
+        ("reinforce", {"baseline": "mean", "ent_coef": 0.01}),
+        ("rloo", {}),
+        ("grpo", {"kl_coef": 0.1, "n_epochs": 2, "batch_size": 8}),
+        ("grpo", {"advantage": "mean", "average": "constant"}),
+        ("grpo", {"clip_range_high": 0.28, "average": "step", "drop_equal": True}),
+        ("grpo", {"ratio": "episode"}),
+        ("grpo", {"step_weight": 1.0}),
+    ],
+)
+def test_saved_between_rounds_it_goes_on_exactly(
+    small_model: str, learner: str, options: dict[str, Any], tmp_path: Path
+) -> None:
+    rounds = {"n_starts": 4, **({} if learner == "reinforce" else {"group_size": 3, "n_starts": 2})}
+    whole = make(learner, small_model, **rounds, **options)
+    whole.learn(1)
+    agents.save(whole, tmp_path / "checkpoint.pt")
+    before = [parameter.clone() for parameter in whole.policy.parameters()]
+    whole.learn(90, reset_num_timesteps=False)
+    resumed = agents.load(tmp_path / "checkpoint.pt")
+    for one, other in zip(before, resumed.policy.parameters(), strict=True):
+        torch.testing.assert_close(one, other, atol=0, rtol=0)
+    resumed.learn(90, reset_num_timesteps=False)
+    changed = False
+    for old, one, other in zip(before, whole.policy.parameters(), resumed.policy.parameters(), strict=True):
+        torch.testing.assert_close(one, other, atol=0, rtol=0)
+        changed |= not torch.equal(old, one)
+    assert changed, "it learned something"
+
+
+def test_kl_to_the_starting_model_is_taken_off_ppos_rewards(small_model: str) -> None:
+    kept = {}
+    for kl_coef in (0.0, 0.5):
+        env_kwargs = {**SMALL, "action_level": "choice"}
+        buffer = {"rollout_buffer_kwargs": {"kl_coef": kl_coef}}
+        model = agents.make(
+            "ppo",
+            "TextGuessNumber-v0",
+            small_model,
+            num_envs=2,
+            env_kwargs=env_kwargs,
+            n_steps=8,
+            batch_size=16,
+            **buffer,  # type: ignore[arg-type]
+        )
+        model.train = lambda: None  # type: ignore[method-assign]
+        with torch.no_grad():  # away from the starting model
+            for weight in model.policy.reader.query.parameters():  # type: ignore[union-attr]
+                weight.add_(1.0)
+        model.learn(16)
+        kept[kl_coef] = model.rollout_buffer
+    plain, held = kept[0.0], kept[0.5]
+    reference = held.reference
+    np.testing.assert_array_equal(plain.actions, held.actions)
+    for steps, samples in held.batches():
+        _, log_prob, _ = reference.evaluate_actions(samples.observations, samples.actions)
+        penalty = 0.5 * (samples.old_log_prob - log_prob).numpy()
+        expected = plain.rewards.reshape(-1)[steps] - penalty
+        np.testing.assert_allclose(held.rewards.reshape(-1)[steps], expected, atol=1e-6)
+        assert np.abs(penalty).max() > 0.01
+
+
+@pytest.mark.parametrize(
+    ("learner", "wrong"),
+    [
+        ("grpo", {"group_size": 1}),
+        ("grpo", {"advantage": "best"}),
+        ("reinforce", {"baseline": "median"}),
+        ("reinforce", {"n_epochs": 2}),
+        ("rloo", {"n_starts": 0}),
+    ],
+)
+def test_wrong_options_are_refused(small_model: str, learner: str, wrong: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match=next(iter(wrong))):
+        make(learner, small_model, **wrong)
