@@ -1,12 +1,28 @@
 """A small random model that speaks the shipped tokenizer's vocabulary."""
 
+import inspect
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
+from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
 from transformers import LlamaConfig, LlamaForCausalLM
 
 import textenvs
+from agents.learners.episodic import EpisodicAlgorithm
+from agents.learners.table import LEARNERS
+
+
+def small_settings(learner: str) -> dict[str, Any]:
+    """Keywords with which any learner of the table updates its model within a hundred steps."""
+    algorithm = LEARNERS[learner].algorithm
+    if issubclass(algorithm, EpisodicAlgorithm):
+        return {"n_starts": 2, "group_size": 2, "ent_coef": 0.01}  # equal returns alone teach nothing
+    if issubclass(algorithm, OffPolicyAlgorithm):
+        return {"learning_starts": 16, "batch_size": 8, "buffer_size": 200}
+    batches = "batch_size" in inspect.signature(algorithm.__init__).parameters  # type: ignore[misc]
+    return {"n_steps": 16, **({"batch_size": 16} if batches else {})}
 
 
 @pytest.fixture(scope="session")

@@ -9,6 +9,7 @@ from stable_baselines3.common.buffers import RolloutBuffer
 
 import agents
 from agents.learners.table import LEARNERS
+from tests.agents.conftest import small_settings
 from textenvs.tokens.spaces import TokenSpace
 
 LEVELS = ("token", "turn", "choice")
@@ -124,10 +125,8 @@ def test_discounts_by_turn_are_hand_computed(small_model: str) -> None:
     ("learner", "level"), [(name, level) for name, row in LEARNERS.items() for level in row.levels]
 )
 def test_every_learner_trains_at_each_of_its_levels(small_model: str, learner: str, level: str) -> None:
-    settings: dict[str, Any] = {"ppo": {"n_steps": 16, "batch_size": 16}, "a2c": {"n_steps": 8}}.get(
-        learner, {"learning_starts": 16, "batch_size": 8, "buffer_size": 200}
-    )
-    env_kwargs = {**TOKENIZER, "action_level": level, "window": 160, "max_utterance_tokens": 12}
+    env_kwargs = {**TOKENIZER, "action_level": level, "window": 160, "max_utterance_tokens": 12, "max_turns": 3}
+    settings = small_settings(learner)
     model = agents.make(learner, "TextDialogue-v0", small_model, num_envs=2, env_kwargs=env_kwargs, **settings)
     before = {name: tensor.clone() for name, tensor in model.policy.state_dict().items()}
     model.learn(96)
