@@ -189,28 +189,35 @@ class TextEnv(gymnasium.Env[Any, Any]):
         if self.action_level == "choice":
             return self.encode(text)
         ids = self._fitting(text)
-        if self.action_level == "turn":
-            return self._pad(ids)
-        written = len(self._writing)
-        agrees = ids[:written] == self._writing
-        return ids[written] if agrees and written < len(ids) else self.tokenizer.end_id
+        return self._pad(ids) if self.action_level == "turn" else self._next(ids)
 
     def encode(self, text: str) -> Any:
-        """The action that says ``text``: padded ids at turn level (cut if too long), its index at choice level.
+        """The action that says ``text``: padded ids at turn level (cut if too long), its index at choice level, and at
+        token level its next id (the end token where it is complete, or where something else has been written).
 
         Raises:
-            ValueError: at choice level, ``text`` is not admissible now; at token level, always.
+            ValueError: at choice level, ``text`` is not admissible now.
         """
         if self.as_text:
             return text
         if self.action_level == "turn":
             return self._pad(self.tokenizer.encode(text))
-        if self.action_level == "choice":
-            try:
-                return self._valid().index(text)
-            except ValueError:
-                raise ValueError(f"{text!r} is not in valid_actions()") from None
-        raise ValueError("encode(text) needs action_level 'turn' or 'choice': at token level an action is one id")
+        if self.action_level == "token":
+            return self._next(self.tokenizer.encode(text))
+        try:
+            return self._valid().index(text)
+        except ValueError:
+            raise ValueError(f"{text!r} is not in valid_actions()") from None
+
+    def _next(self, ids: list[int]) -> int:
+        written = len(self._writing)
+        agrees = ids[:written] == self._writing
+        return ids[written] if agrees and written < len(ids) else self.tokenizer.end_id
+
+    @property
+    def writing(self) -> tuple[int, ...]:
+        """The ids of the utterance that is being written; empty where a turn begins."""
+        return tuple(self._writing)
 
     def action_masks(self) -> NDArray[np.bool_]:
         """Which actions are admissible now: bool ``(vocab_size,)`` at token level, ``(max_choices,)`` at choice level.

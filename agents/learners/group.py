@@ -73,6 +73,11 @@ class GRPO(EpisodicAlgorithm):
         self.reference: Any = None  # agents.make puts a copy of the starting policy there
         super().__init__(policy, env, group_size=group_size, n_starts=n_starts, **keywords)
 
+    @property
+    def needs_reference(self) -> bool:
+        """Whether ``reference`` must be set."""
+        return self.kl_coef > 0
+
     def train(self) -> None:
         """``n_epochs`` passes over the round."""
         self._update_learning_rate(self.policy.optimizer)

@@ -12,8 +12,10 @@ from typing import Any
 from stable_baselines3 import A2C, DQN, PPO
 from stable_baselines3.common.base_class import BaseAlgorithm
 
+from agents.learners.dpo import DPO
 from agents.learners.episodic import EpisodicAlgorithm
 from agents.learners.group import GRPO, RLOO
+from agents.learners.imitation import BC, ExpertIteration, FilteredBC
 from agents.learners.reinforce import REINFORCE
 from agents.memory import PackedRolloutBuffer, TokenReplayBuffer
 from agents.policies import TokenActorCriticPolicy, TokenQPolicy
@@ -49,6 +51,8 @@ LEARNERS: dict[str, Learner] = {
         _ACTING,
         {**_ON_POLICY, "n_steps": 32, "learning_rate": 3e-4, "use_rms_prop": False, "vf_coef": 0.5},
     ),
+    "bc": Learner(BC, TokenActorCriticPolicy, _ACTING, {"learning_rate": 1e-3, "batch_size": 256}),
+    "dpo": Learner(DPO, TokenActorCriticPolicy, _ACTING, {"learning_rate": 3e-4}),
     "dqn": Learner(
         DQN,
         TokenQPolicy,
@@ -64,6 +68,12 @@ LEARNERS: dict[str, Learner] = {
             "gradient_steps": 4,
             "target_update_interval": 1000,
         },
+    ),
+    "expert_iteration": Learner(
+        ExpertIteration, TokenActorCriticPolicy, _ACTING, {"learning_rate": 5e-4, "batch_size": 256}
+    ),
+    "filtered_bc": Learner(
+        FilteredBC, TokenActorCriticPolicy, _ACTING, {"learning_rate": 1e-3, "batch_size": 256, "n_starts": 64}
     ),
     "grpo": Learner(GRPO, TokenActorCriticPolicy, _ACTING, {"learning_rate": 3e-4}),
     "ppo": Learner(
@@ -127,7 +137,7 @@ def make(
     envs = make_vec_env(env_id, num_envs=num_envs, seed=seed, **env_kwargs, **tokenizer)
     model = row.algorithm(row.policy, envs, seed=seed, **settings)
     for holder in (model, getattr(model, "rollout_buffer", None)):
-        if getattr(holder, "kl_coef", 0.0):
+        if getattr(holder, "needs_reference", False):
             holder.reference = copy.deepcopy(model.policy).requires_grad_(False)  # type: ignore[union-attr]
     # What agents.save writes and agents.load makes the same learner from.
     model.recipe = {  # type: ignore[attr-defined]

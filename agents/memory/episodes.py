@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+from stable_baselines3.common.type_aliases import RolloutBufferSamples
 from torch import Tensor
 
 from agents.memory.rollout import PackedRolloutBuffer
@@ -60,3 +62,11 @@ class EpisodeBuffer(PackedRolloutBuffer):
         ids = self._segments[self.segment.reshape(-1)[step]]
         assert ids is not None
         return ids[: self.position.reshape(-1)[step] + 1]
+
+    def steps_of(self, episodes: Sequence[int]) -> tuple[np.ndarray, RolloutBufferSamples]:
+        """The places of all steps of some episodes, and the steps themselves, packed."""
+        steps = np.flatnonzero(np.isin(self.episode.reshape(-1), episodes))
+        segment = self.segment.reshape(-1)
+        steps = steps[np.argsort(segment[steps], kind="stable")]
+        chosen, starts = np.unique(segment[steps], return_index=True)
+        return steps, self._samples(chosen, np.split(steps, starts[1:]))

@@ -166,6 +166,11 @@ class PackedRolloutBuffer(RolloutBuffer):
             steps_of = [steps[ends[s] - counts[s] : ends[s]] for s in chosen]
             yield np.concatenate(steps_of), self._samples(chosen, steps_of)
 
+    @property
+    def needs_reference(self) -> bool:
+        """Whether ``reference`` must be set."""
+        return self.kl_coef > 0
+
     def _usable(self) -> np.ndarray:
         """Places of the steps to learn from."""
         return np.arange(self.segment.size)

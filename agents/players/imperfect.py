@@ -30,7 +30,9 @@ class ImperfectPlayer:
 
     def act(self, envs: Sequence[TextEnv], observations: np.ndarray) -> Sequence[Any]:
         """An utterance for each environment."""
-        errs = self.random.rng.random(len(envs)) < self.error
-        return [
-            self.random.utterance(env) if err else env.game.expert_action() for env, err in zip(envs, errs, strict=True)
-        ]
+        return [self.utterance(env) for env in envs]
+
+    def utterance(self, env: TextEnv) -> Any:
+        """An utterance for one environment: a ``str``, or ids where it errs and the game lists no utterances."""
+        errs = self.random.rng.random() < self.error
+        return self.random.utterance(env) if errs else env.game.expert_action()

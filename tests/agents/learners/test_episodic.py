@@ -8,7 +8,9 @@ import pytest
 import torch
 
 import agents
+from agents.learners.dpo import preferences
 from agents.learners.group import group_advantages
+from agents.learners.imitation import best
 
 SMALL = {"level": "easy", "window": 160, "max_utterance_tokens": 6, "max_turns": 4, "tokenizer": "textenvs"}
 
@@ -116,12 +118,16 @@ def test_reinforce_steps_along_the_gradient_of_the_log_probabilities(small_model
         ("grpo", {"clip_range_high": 0.28, "average": "step", "drop_equal": True}),
         ("grpo", {"ratio": "episode"}),
         ("grpo", {"step_weight": 1.0}),
+        ("bc", {"error": 0.3}),
+        ("filtered_bc", {}),
+        ("expert_iteration", {"top": 0.5}),
+        ("dpo", {"pairs": 1}),
     ],
 )
 def test_saved_between_rounds_it_goes_on_exactly(
     small_model: str, learner: str, options: dict[str, Any], tmp_path: Path
 ) -> None:
-    rounds = {"n_starts": 4, **({} if learner == "reinforce" else {"group_size": 3, "n_starts": 2})}
+    rounds = {"n_starts": 4} if learner in ("reinforce", "bc", "filtered_bc") else {"n_starts": 2, "group_size": 3}
     whole = make(learner, small_model, **rounds, **options)
     whole.learn(1)
     agents.save(whole, tmp_path / "checkpoint.pt")
@@ -136,6 +142,67 @@ def test_saved_between_rounds_it_goes_on_exactly(
         torch.testing.assert_close(one, other, atol=0, rtol=0)
         changed |= not torch.equal(old, one)
     assert changed, "it learned something"
+
+
+@pytest.mark.parametrize("level", ["token", "turn", "choice"])
+def test_bc_descends_the_negative_log_probability_of_what_the_expert_does(small_model: str, level: str) -> None:
+    model = make("bc", small_model, level, n_starts=5, n_epochs=2, batch_size=None, learning_rate=0.01)
+    losses = []
+
+    def train() -> None:
+        buffer = model.rollout_buffer
+        assert (buffer.episode_returns > 0.5).all(), "the expert wins"
+        samples = next(buffer.batches())[1]
+        log_prob = model.policy.evaluate_actions(samples.observations, samples.actions)[1]
+        losses.append(float(-log_prob.detach().mean()))
+        plain(model)
+
+    plain, model.train = type(model).train, train
+    model.learn(150)
+    assert losses[-1] < losses[0]
+
+
+def test_the_best_share_of_each_group() -> None:
+    returns, groups = np.array([1.0, 2.0, 3.0, 4.0, 5.0, 5.0]), np.array([0, 0, 0, 0, 1, 1])
+    assert best(returns, groups, 0.5).tolist() == [False, False, True, True, False, False]
+    assert best(returns, groups, 0.1).tolist() == [False, False, False, True, False, False]
+    assert best(returns, groups, 1.0).all()
+    assert best(np.ones(3), np.zeros(3, int), 0.5).all(), "where nothing is better, all is kept"
+
+
+def test_filtered_bc_keeps_the_best_episodes_of_all(small_model: str) -> None:
+    model = make("filtered_bc", small_model, n_starts=40, top=0.25, error=0.9)
+    train = model.train
+
+    def check() -> None:
+        returns = model.rollout_buffer.episode_returns.copy()
+        train()
+        left = np.unique(model.rollout_buffer.episode)
+        left = left[left >= 0]
+        assert len(left) == 10 and returns[left].min() >= np.sort(returns)[-10]
+
+    model.train = check
+    model.learn(1)
+
+
+def test_dpo_prefers_the_better_episode_of_a_pair(small_model: str) -> None:
+    assert preferences(np.array([1.0, 3.0, 2.0, 4.0, 4.0]), np.array([0, 0, 0, 1, 1])).tolist() == [[1, 0]]
+    model = make("dpo", small_model, n_starts=8, group_size=4, n_epochs=3, pairs=4, learning_rate=0.01)
+    margins: list[float] = []
+
+    def check() -> None:
+        pairs = preferences(model.rollout_buffer.episode_returns, model.rollout_buffer.groups)
+        assert len(pairs)
+        margins.append(float(model._margins(pairs).detach().mean()))
+        plain(model)
+        margins.append(float(model._margins(pairs).detach().mean()))
+        one = model._margins(pairs[:1])
+        torch.testing.assert_close(one[0], model._margins(pairs)[0], atol=1e-4, rtol=1e-4)
+
+    plain, model.train = type(model).train, check
+    model.learn(1)
+    assert margins[0] == pytest.approx(0.0, abs=1e-5), "it starts as its reference"
+    assert margins[1] > 0.01
 
 
 def test_kl_to_the_starting_model_is_taken_off_ppos_rewards(small_model: str) -> None:

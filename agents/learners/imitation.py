@@ -1,0 +1,108 @@
+"""Learners that imitate: behaviour cloning, filtered behaviour cloning and expert iteration."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from agents.learners.episodic import EpisodicAlgorithm
+from agents.players.imperfect import ImperfectPlayer
+from agents.vec_env import TextVecEnv
+
+
+class BC(EpisodicAlgorithm):
+    """Behaviour cloning (Pomerleau 1988): descends ``-mean log pi(a | s)`` on the episodes of a teacher.
+
+    Args:
+        error: probability that the teacher, the game's expert, says a random admissible utterance instead.
+        top: share of each group's episodes that is imitated, those with the highest returns; with ``group_size=1``,
+            of all episodes of the round. 1 takes all.
+        keywords: those of ``EpisodicAlgorithm``.
+    """
+
+    def __init__(self, policy: Any, env: Any, *, error: float = 0.0, top: float = 1.0, **keywords: Any) -> None:
+        if not 0 < top <= 1:
+            raise ValueError(f"top is a share: it must be above 0 and at most 1, not {top!r}")
+        self.top = top
+        self.teacher = ImperfectPlayer(error=error)
+        super().__init__(policy, env, **keywords)
+
+    def _setup_model(self) -> None:
+        super()._setup_model()
+        self.teacher.random.rng = self.rollout_buffer.rng
+        self._utterances = [""] * self.n_envs
+
+    def act(self, env: TextVecEnv, observations: np.ndarray) -> tuple[np.ndarray, Tensor, Tensor]:
+        """The teacher's actions; values and log-probabilities are zero, for nothing here needs them."""
+        rows = env.envs.rows
+        for index, row in enumerate(rows):
+            if not row.writing:
+                said = self.teacher.utterance(row)
+                self._utterances[index] = said if isinstance(said, str) else row.tokenizer.decode(said)
+        zeros = torch.zeros(len(rows))
+        return np.array([row.encode(said) for row, said in zip(rows, self._utterances, strict=True)]), zeros, zeros
+
+    def train(self) -> None:
+        """``n_epochs`` passes over the episodes kept."""
+        self._update_learning_rate(self.policy.optimizer)
+        self.policy.set_training_mode(True)
+        buffer = self.rollout_buffer
+        groups = buffer.groups if self.group_size > 1 else np.zeros_like(buffer.groups)
+        kept = best(buffer.episode_returns, groups, self.top)
+        buffer.episode[~np.isin(buffer.episode, np.flatnonzero(kept))] = -1
+        losses: list[float] = []
+        for _ in range(self.n_epochs):
+            for _, samples in buffer.batches(self.batch_size):
+                _, log_prob, entropy = self.policy.evaluate_actions(samples.observations, samples.actions)
+                loss = -log_prob.mean()
+                self.descend(loss - self.ent_coef * entropy.mean())
+                losses.append(loss.item())
+            self._n_updates += 1
+        self.logger.record("train/loss", float(np.mean(losses)))
+        self.logger.record("train/kept_return", float(buffer.episode_returns[kept].mean()))
+        self.logger.record("train/n_updates", self._n_updates, exclude="tensorboard")
+
+
+class FilteredBC(BC):
+    """Behaviour cloning of the best episodes of a teacher who errs, as in LMRL-Gym (Abdulhai et al. 2023, sec. 5)."""
+
+    def __init__(self, policy: Any, env: Any, *, error: float = 0.5, top: float = 0.25, **keywords: Any) -> None:
+        super().__init__(policy, env, error=error, top=top, **keywords)
+
+
+class ExpertIteration(BC):
+    """Samples several episodes from each start state, keeps the best, imitates them, and again (Anthony et al. 2017;
+    Gulcehre et al. 2023, "Reinforced Self-Training"; Zelikman et al. 2022, "STaR")."""
+
+    def __init__(
+        self,
+        policy: Any,
+        env: Any,
+        *,
+        group_size: int = 8,
+        n_starts: int = 8,
+        n_epochs: int = 2,
+        top: float = 0.25,
+        **keywords: Any,
+    ) -> None:
+        super().__init__(policy, env, group_size=group_size, n_starts=n_starts, n_epochs=n_epochs, top=top, **keywords)
+
+    def act(self, env: TextVecEnv, observations: np.ndarray) -> tuple[np.ndarray, Tensor, Tensor]:
+        """The policy's own samples."""
+        return EpisodicAlgorithm.act(self, env, observations)
+
+
+def best(returns: np.ndarray, groups: np.ndarray, top: float) -> np.ndarray:
+    """Which episodes ``(episodes,)`` bool are among the ``top`` share of their group, at least one of each; of a group
+    whose returns are all equal none is better than another, and all or (below ``top=1``) none are kept, unless that
+    leaves nothing at all."""
+    kept = np.zeros(len(returns), dtype=bool)
+    for group in np.unique(groups):
+        own = np.flatnonzero(groups == group)
+        if top < 1 and np.ptp(returns[own]) == 0:
+            continue
+        kept[own[np.argsort(-returns[own], kind="stable")[: max(1, round(top * len(own)))]]] = True
+    return kept if kept.any() else np.ones_like(kept)
