@@ -39,17 +39,18 @@ from textenvs.env import load_game
 from textenvs.registration import spec
 
 ENV_ID = "TextDialogue-v0"
-WINDOW = 384
-TIMESTEPS = 160_000
+WINDOW = 320
+TIMESTEPS = 100_000
 PPO: dict[str, Any] = {
     "num_envs": 32,
     "n_steps": 128,
     "batch_size": 1024,
-    "n_epochs": 2,
-    "learning_rate": 3e-4,
+    "n_epochs": 1,
+    "learning_rate": 5e-4,
     "clip_range": 0.2,
-    "gae_lambda": 0.95,
+    "gae_lambda": 0.9,
     "gamma": 1.0,
+    "rollout_buffer_kwargs": {"kl_coef": 0.02},
     "ent_coef": 0.0,
     "vf_coef": 0.5,
 }
@@ -318,7 +319,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     count = _at_least(1)
     parser.add_argument("--seeds", type=count, default=1, choices=(1, 2, 3), help="number of training runs (1)")
     parser.add_argument("--seed", type=int, default=0, help="the first of them (0)")
-    parser.add_argument("--level", default="medium", choices=tuple(load_game(spec(ENV_ID).entry).levels))
+    parser.add_argument("--level", default="easy", choices=tuple(load_game(spec(ENV_ID).entry).levels))
     parser.add_argument("--episodes", type=_at_least(2), default=300, help="test episodes for each player (300)")
     parser.add_argument("--timesteps", type=count, default=TIMESTEPS, help=f"tokens of training ({TIMESTEPS})")
     parser.add_argument("--out", default="runs/demo", help="folder of the report (runs/demo)")

@@ -23,10 +23,36 @@ class Entry(NamedTuple):
     family: str
 
 
-_ENTRIES = (
-    Entry("TextDialogue-v0", "textenvs.games.dialogue.dialogue:Dialogue", "dialogue"),
-    Entry("TextFrozenLake-v0", "textenvs.games.control.frozen_lake:FrozenLake", "control"),
-    Entry("TextGuessNumber-v0", "textenvs.games.words.guess_number:GuessNumber", "words"),
+def _shipped(family: str, **games: str) -> list[Entry]:
+    """Entries of one folder: ``Name="module"`` is class ``Name`` of that module, registered as ``TextName-v0``."""
+    return [
+        Entry(f"Text{name}-v0", f"textenvs.games.{family}.{module}:{name}", family) for name, module in games.items()
+    ]
+
+
+_ENTRIES = sorted(
+    [
+        *_shipped("control", FrozenLake="frozen_lake"),
+        *_shipped("dialogue", Dialogue="dialogue"),
+        *_shipped(
+            "words",
+            GuessNumber="guess_number",
+            Hangman="hangman",
+            Mastermind="mastermind",
+            WordLadder="word_ladder",
+            Wordle="wordle",
+        ),
+        *_shipped(
+            "worlds",
+            Cooking="cooking",
+            Craft="craft",
+            House="house",
+            Maze="maze",
+            Quest="quest",
+            Shop="shop",
+            Treasure="treasure",
+        ),
+    ]
 )
 _table = {entry.id: entry for entry in _ENTRIES}
 

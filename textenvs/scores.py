@@ -1,6 +1,7 @@
 """Measured returns of the random player and the expert, by which results are normalised.
 
-``python -m textenvs.scores [--episodes 1000] [--out FILE]`` measures them again: test episodes, every id and level.
+``python -m textenvs.scores [--episodes 1000] [--ids ID ...] [--out FILE]`` measures them again on test episodes, at
+every level; without ``--ids`` every id, else these only, and the file keeps the others.
 """
 
 from __future__ import annotations
@@ -102,13 +103,19 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--episodes", type=int, default=1000, help="test episodes for each level and player")
     parser.add_argument("--out", type=Path, default=SCORES_FILE, help="the file to write")
+    parser.add_argument("--ids", nargs="+", choices=ids(), metavar="ID", help="measure these only")
     options = parser.parse_args(arguments)
-    measured = {id: measure(id, options.episodes) for id in ids()}
-    options.out.write_text(json.dumps(measured, indent=1) + "\n", "utf-8", newline="\n")
+    measured: dict[str, Any] = {}
+    if options.ids and options.out.exists():
+        measured = json.loads(options.out.read_text("utf-8"))
+    for id in options.ids or ids():
+        measured[id] = measure(id, options.episodes)
+        for level, players in measured[id].items():
+            means = f"random {players['random']['mean']:8.3f}  expert {players['expert']['mean']:8.3f}"
+            print(f"{id:24} {level:8} {means}", flush=True)
+        kept = {known: measured[known] for known in ids() if known in measured}
+        options.out.write_text(json.dumps(kept, indent=1) + "\n", "utf-8", newline="\n")
     table.cache_clear()
-    for id, levels in measured.items():
-        for level, players in levels.items():
-            print(f"{id:24} {level:8} random {players['random']['mean']:8.3f}  expert {players['expert']['mean']:8.3f}")
 
 
 if __name__ == "__main__":

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -64,7 +65,8 @@ def _pretrained(name: str) -> Any:
             if not path.is_file():
                 raise OSError(f"no file {path}")
             return _from_gguf(path)
-        return AutoModelForCausalLM.from_pretrained(str(path), dtype=torch.float32)
+        with _quietly() if path.exists() else nullcontext():
+            return AutoModelForCausalLM.from_pretrained(str(path), dtype=torch.float32)
     except (OSError, ValueError) as error:
         if path.exists():
             raise ValueError(f"{name!r} holds no causal language model that transformers can read: {error}") from error
@@ -72,6 +74,20 @@ def _pretrained(name: str) -> Any:
             f"no model {name!r}: give 'tiny' (shipped), an existing folder or .gguf file, or the name of a Hugging "
             "Face model that is cached or can be downloaded"
         ) from error
+
+
+@contextmanager
+def _quietly() -> Iterator[None]:
+    """No progress bar: reading a file from disk is not worth one."""
+    from transformers.utils import logging
+
+    shown = logging.is_progress_bar_enabled()
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        if shown:
+            logging.enable_progress_bar()
 
 
 def _from_gguf(path: Path) -> Any:
