@@ -309,7 +309,7 @@ def update_readme(rows: Sequence[Evaluation], options: argparse.Namespace) -> No
     head, _, rest = _README.read_text("utf-8").partition("<!-- demo:start -->")
     tail = rest.partition("<!-- demo:end -->")[2]
     command = f"python -m benchmarks.demo {shlex.join(options.given)}".strip()
-    caption = f"`{command}`: {options.episodes} test episodes for each player, 95% intervals."
+    caption = f"`{command}`: level {options.level}, {options.episodes} test episodes for each player, 95% intervals."
     write_text(_README, f"{head}<!-- demo:start -->\n{caption}\n\n{markdown(rows)}\n<!-- demo:end -->{tail}")
 
 

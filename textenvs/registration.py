@@ -35,6 +35,15 @@ _ENTRIES = sorted(
         *_shipped("control", FrozenLake="frozen_lake"),
         *_shipped("dialogue", Dialogue="dialogue"),
         *_shipped(
+            "language",
+            Classification="classification",
+            Correction="correction",
+            Generation="generation",
+            Summary="summary",
+            Tagging="tagging",
+            Translation="translation",
+        ),
+        *_shipped(
             "words",
             GuessNumber="guess_number",
             Hangman="hangman",
