@@ -32,6 +32,7 @@ def _shipped(family: str, **games: str) -> list[Entry]:
 
 _ENTRIES = sorted(
     [
+        *_shipped("board", Hanoi="hanoi", TicTacToe="tic_tac_toe"),
         *_shipped("control", FrozenLake="frozen_lake"),
         *_shipped("dialogue", Dialogue="dialogue"),
         *_shipped(
@@ -43,6 +44,8 @@ _ENTRIES = sorted(
             Tagging="tagging",
             Translation="translation",
         ),
+        *_shipped("questions", Arithmetic="arithmetic", MultiHop="multi_hop", Reading="reading"),
+        *_shipped("tools", Calculator="calculator", SQL="sql"),
         *_shipped(
             "words",
             GuessNumber="guess_number",
