@@ -21,7 +21,7 @@ _NUMBER_WORDS = {word: n for n, word in enumerate(_ONES.split())} | {
     word: 10 * n for n, word in enumerate(_TENS.split(), 2)
 }
 _SCALES = {"hundred": 100, "thousand": 1000}
-_DIGITS = re.compile(r"(?:(?<!\S)-)?[0-9]{1,9}")
+_DIGITS = re.compile(r"((?:(?<!\S)-)?[0-9]{1,9})[0-9]*")
 _TOKEN = re.compile(r"[a-z]+(?:['’][a-z]+)*|[0-9]+")
 _COMPASS = {"left": "west", "down": "south", "right": "east", "up": "north"}
 _DIRECTIONS = {
@@ -34,8 +34,11 @@ _DIRECTIONS = {
 
 def words(text: str) -> list[str]:
     """Lower-case words and runs of digits; accents are dropped, and an apostrophe belongs to its word."""
-    plain = unicodedata.normalize("NFKD", text[:MAX_CHARACTERS]).lower()
-    return _TOKEN.findall("".join(char for char in plain if not unicodedata.combining(char)))
+    plain = text[:MAX_CHARACTERS].lower()
+    if not plain.isascii():
+        plain = unicodedata.normalize("NFKD", plain)
+        plain = "".join(char for char in plain if not unicodedata.combining(char))
+    return _TOKEN.findall(plain)
 
 
 def numbers(text: str) -> list[int]:

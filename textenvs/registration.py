@@ -45,7 +45,7 @@ _ENTRIES = sorted(
             Translation="translation",
         ),
         *_shipped("questions", Arithmetic="arithmetic", MultiHop="multi_hop", Reading="reading"),
-        *_shipped("tools", Calculator="calculator", SQL="sql"),
+        *_shipped("tools", Calculator="calculator", SQL="sql", Shell="shell"),
         *_shipped(
             "words",
             GuessNumber="guess_number",

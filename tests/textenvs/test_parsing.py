@@ -69,6 +69,7 @@ def test_compass_names_the_same_direction() -> None:
 def test_all_numbers_in_digits() -> None:
     assert parsing.numbers("from 2 to -5, or 3-4") == [2, -5, 3, 4]
     assert parsing.numbers("forty two") == []
+    assert parsing.numbers("12345678901 2") == [123456789, 2]
 
 
 def test_words_drop_accents_and_keep_apostrophes() -> None:
