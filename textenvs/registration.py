@@ -34,6 +34,7 @@ _ENTRIES = sorted(
     [
         *_shipped("board", Hanoi="hanoi", TicTacToe="tic_tac_toe"),
         *_shipped("control", FrozenLake="frozen_lake"),
+        *_shipped("decisions", Bandit="bandit", Memory="memory"),
         *_shipped("dialogue", Dialogue="dialogue"),
         *_shipped(
             "language",
