@@ -6,6 +6,8 @@ from typing import Any
 
 import pytest
 
+from textenvs import registration
+
 ROOT = Path(__file__).parent.parent
 EXAMPLES = re.findall(r"## ([^\n]+)\n+```python\n(.*?)```", (ROOT / "README.md").read_text("utf-8"), re.DOTALL)
 
@@ -13,6 +15,7 @@ EXAMPLES = re.findall(r"## ([^\n]+)\n+```python\n(.*?)```", (ROOT / "README.md")
 @pytest.mark.parametrize(("title", "code"), EXAMPLES, ids=[title for title, _ in EXAMPLES])
 def test_example_runs(title: str, code: str, tmp_path: Path, monkeypatch: Any, request: Any) -> None:
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(registration, "_table", dict(registration._table))  # an example adds a game
     if "SmolLM2" in code:
         code = code.replace("HuggingFaceTB/SmolLM2-135M-Instruct", request.getfixturevalue("hub_model"))
     exec(compile(code, title, "exec"), {"__name__": "example"})
