@@ -165,7 +165,7 @@ def test_a_loss() -> None:
     game = start("o", 1, 5, 9)
     assert game.step("2") == ("i take 5: xo3 4x6 789.", 0.0, False, {})
     assert game.expert_action() == "9"
-    assert game.step("3") == ("i take 9: xoo 4x6 78x. three in a row, you lose.", -1.0, True, {"success": False})
+    assert game.step("3") == ("i take 9. three in a row, you lose.", -1.0, True, {"success": False})
 
 
 def test_draws() -> None:
@@ -191,6 +191,9 @@ def test_to_stall_costs_more_than_to_lose() -> None:
         ("I take square 7!", 7),
         ("square five", 5),
         ("5, yes 5", 5),
+        ("the fifth square", 5),
+        ("one", 1),
+        ("five or six", None),
         ("Top Left", 1),
         ("the upper right corner", 3),
         ("i'll take the one in the middle", 5),

@@ -10,7 +10,7 @@ import numpy as np
 
 from textenvs.game import Game, Turn
 from textenvs.games.board import noughts
-from textenvs.games.board.opponents import STALLING, ending, skill, unusable
+from textenvs.games.board.opponents import STALLING, ending, numbered, skill, unusable
 from textenvs.parsing import nearest, number, numbers, words
 
 _ROWS = {"top": 0, "upper": 0, "bottom": 2, "lower": 2}
@@ -121,7 +121,7 @@ class TicTacToe(Game):
             return ending("a draw.", 0.0)
         reply = self._reply()
         if noughts.won(self._board):
-            return ending(f"i take {reply}: {self._shown()}. three in a row, you lose.", -1.0)
+            return ending(f"i take {reply}. three in a row, you lose.", -1.0)
         if not noughts.free(self._board):
             return ending(f"i take {reply}. a draw.", 0.0)
         return Turn(f"i take {reply}: {self._shown()}.")
@@ -153,12 +153,11 @@ def _square(action: str) -> int | None:
         if found := pattern.search(" ".join(said)):
             row, column = number(found["row"]), number(found["column"])
             return 3 * row + column - 4 if row in (1, 2, 3) and column in (1, 2, 3) else None
-    digits = set(numbers(action))
     named = [nearest(word, _PLACES) if len(word) > 3 else word for word in said]
-    if not digits and any(word in _PLACES for word in named):
+    if not numbers(action) and any(word in _PLACES for word in named):
         return _place(named)
-    square = number(action) if len(digits) <= 1 else None
-    return square - 1 if square is not None and 1 <= square <= 9 else None
+    square = numbered(action, "square", 9)
+    return None if square is None else square - 1
 
 
 def _place(named: list[str]) -> int | None:
