@@ -10,7 +10,8 @@ from textenvs.parsing import number, numbers, words
 UNUSABLE_COST = 0.1
 STALLING = 11  # turns beyond the longest game: to spend them all on unusable utterances costs more than to lose
 _NAMED = {"random": 0.0, "perfect": 1.0}
-_ORDINALS = {word: n for n, word in enumerate("first second third fourth fifth sixth seventh eighth ninth".split(), 1)}
+_FIRST_TO_NINTH = "first second third fourth fifth sixth seventh eighth ninth"
+_ORDINALS = {word: n for n, word in enumerate(_FIRST_TO_NINTH.split(), 1)}
 
 
 def skill(opponent: float | str) -> float:
