@@ -1,29 +1,114 @@
-"""Write one page per environment from its class docstring, and the catalogue: ``python docs/gen_pages.py``."""
+"""Write one page per environment and the catalogue: ``python docs/gen_pages.py``.
 
-import inspect
+A page is the game's own docstring, with its measured scores and an episode that its expert plays now.
+"""
+
 import re
+import textwrap
 from pathlib import Path
+from typing import Any
 
 import textenvs
+from textenvs import pages
 from textenvs.env import load_game
+from textenvs.recording import expert_who_errs, record
 from textenvs.registration import spec
+from textenvs.scores import table
 
 OUT = Path(__file__).parent / "environments"
+TEMPLATE = Path(__file__).with_name("catalogue.html")
+HORIZONS = ((10, "up to 10"), (30, "11 to 30"), (100, "31 to 100"), (10**9, "over 100"))
+TURNS = 15  # of an episode that are shown
 
 
 def main() -> None:
     """Write ``docs/environments/``."""
     OUT.mkdir(exist_ok=True)
-    rows = ["# Environments", "", "| id | family | levels | turns at medium |", "|---|---|---|---|"]
+    rows = []
     for id in textenvs.ids():
         game = load_game(spec(id).entry)
-        title, _, body = inspect.getdoc(game).partition("\n")
+        title, _, body = pages.page(game).partition("\n")
         # docstrings spell code as reStructuredText does
         body = re.sub(r"(?<!`)``(?!`)", "`", body)
-        (OUT / f"{id}.md").write_text(f"# {title}\n{body}\n", encoding="utf-8")
-        turns = game(**game.levels["medium"]).max_turns
-        rows.append(f"| [{id}]({id}.md) | {spec(id).family} | {', '.join(game.levels)} | {turns} |")
-    (OUT / "index.md").write_text("\n".join(rows) + "\n", encoding="utf-8")
+        parts = [
+            f"# {title}",
+            facts(id, game),
+            body,
+            "## An episode of the expert",
+            episode(id),
+            "## Scores",
+            scores(id),
+        ]
+        (OUT / f"{id}.md").write_text("\n\n".join(parts) + "\n", encoding="utf-8")
+        rows.append(row(id, game))
+    listing = TEMPLATE.read_text("utf-8")
+    for name, options in (
+        ("families", sorted({spec(id).family for id in textenvs.ids()})),
+        ("horizons", [name for _, name in HORIZONS]),
+        ("optima", sorted(pages.OPTIMA.values())),
+    ):
+        listing = listing.replace(f"<!-- {name} -->", "".join(f"<option>{option}</option>" for option in options))
+    listing = listing.replace("<!-- rows -->", "\n".join(rows))
+    (OUT / "index.md").write_text(f"# Environments\n\n{listing}", encoding="utf-8")
+
+
+def facts(id: str, game: Any) -> str:
+    """What the catalogue tells of a game, in a line."""
+    choices = (
+        f"up to {game.max_choices} admissible utterances" if game.max_choices else "no list of admissible utterances"
+    )
+    about = f"Family **{spec(id).family}**; levels {', '.join(game.levels)}; {turns(game)} turns at medium"
+    return f"{about}; {choices}; {pages.optimum(game)} expert."
+
+
+def turns(game: Any) -> int:
+    """The most turns of an episode at medium."""
+    return int(game(**game.levels["medium"]).max_turns)
+
+
+def episode(id: str) -> str:
+    """A real episode, of which the first turns are shown."""
+    (played,) = record(id, "expert", expert_who_errs(), 1, seed=0)
+    said = [f"> {each['content']}" if each["role"] == "assistant" else each["content"] for each in played.messages]
+    shown = said if len(said) <= 2 * TURNS + 1 else [*said[: 2 * TURNS - 2], "...", *said[-3:]]
+    lines = [line for text in shown for part in text.splitlines() or [""] for line in textwrap.wrap(part, 110) or [""]]
+    made = f"`gymnasium.make({id!r})`, `reset(options={{'episode_seed': {played.episode_seed}}})`"
+    fence = "~~~~"
+    return f"{made}; return {sum(played.rewards):.2f} in {len(played.rewards)} turns.\n\n{fence}text\n" + "\n".join(
+        [*lines, fence]
+    )
+
+
+def scores(id: str) -> str:
+    """The measured scores as a table."""
+    lines = ["| level | random | expert | expert wins | instances |", "|---|---|---|---|---|"]
+    for level, measured in table()[id].items():
+        means = [f"{measured[who]['mean']:.3f} ± {1.96 * measured[who]['sem']:.3f}" for who in ("random", "expert")]
+        wins = measured["expert"]["success"]
+        told = "one task" if measured["instances"] is None else f"{measured['instances']} of {measured['episodes']}"
+        lines.append(f"| {level} | {means[0]} | {means[1]} | {'-' if wins is None else f'{wins:.1%}'} | {told} |")
+    return "\n".join(lines) + (
+        "\n\nMean returns with 95% intervals over test episodes (`python -m textenvs.scores`), and how many of these "
+        "episodes were different instances."
+    )
+
+
+def row(id: str, game: Any) -> str:
+    """A game's row of the catalogue."""
+    horizon = next(name for most, name in HORIZONS if turns(game) <= most)
+    medium = table()[id]["medium"]
+    summary = pages.page(game).partition("\n")[0].partition(": ")[2]
+    cells = (
+        f'<a href="{id}/">{id}</a><br><small>{summary}</small>',
+        spec(id).family,
+        turns(game),
+        game.max_choices or "-",
+        pages.optimum(game),
+        f"{medium['random']['mean']:.2f}",
+        f"{medium['expert']['mean']:.2f}",
+    )
+    data = f'data-family="{spec(id).family}" data-horizon="{horizon}" data-optimum="{pages.optimum(game)}"'
+    return f"<tr {data}>" + "".join(f"<td>{cell}</td>" for cell in cells) + "</tr>"
 
 
 if __name__ == "__main__":

@@ -43,6 +43,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from textenvs import pages
 from textenvs.env import TextEnv, load_game
 from textenvs.game import Game, Turn
 from textenvs.registration import spec
@@ -608,12 +609,16 @@ def _some_action(env: TextEnv, rng: np.random.Generator) -> Any:
 def docs(trial: Trial) -> None:
     """The class docstring is a whole page."""
     game = trial.game
-    page = inspect.cleandoc(vars(game).get("__doc__") or "")
+    page = pages.page(game)
     assert page, f"{game.__name__} has no docstring of its own; expected its page: write one"
     missing = [section for section in SECTIONS if f"\n## {section}\n" not in f"{page}\n"]
     assert not missing, f"the page lacks {', '.join(missing)}; expected a line '## {missing[0]}' and its text: add it"
-    example = page.split("## Example transcript", 1)[1].split("\n## ", 1)[0]
+    example = pages.section(game, "Example transcript")
     assert "\n> " in example, "the example transcript has no utterance; expected lines that begin with '> '"
+    assert pages.optimum(game), (
+        f"the section Expert begins {_short(pages.section(game, 'Expert'))}; expected it to begin with "
+        f"{' or '.join(map(repr, pages.OPTIMA))}: say first whether the expert is a computed optimum"
+    )
     arguments = [name for name in inspect.signature(game).parameters if f"``{name}``" not in page]
     assert not arguments, f"the page does not name ``{arguments[0]}``; expected every keyword of __init__ in a table"
     assert "medium" in game.levels, f"levels has {', '.join(game.levels)}; expected 'medium', the default: add it"

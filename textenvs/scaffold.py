@@ -75,7 +75,7 @@ class $name(Game):
 
     ## Expert
 
-    Reads the hint; it is always right at once, so its return is 1.
+    Exact: it reads the hint and is always right at once, so its return is 1.
 
     ## Source
 

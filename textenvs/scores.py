@@ -44,7 +44,8 @@ def table() -> dict[str, dict[str, Any]]:
     """id -> level -> player (``"random"``, ``"expert"``) -> ``mean``, ``sem`` (its standard error) and ``success``.
 
     ``success`` is the share of episodes won, or ``None`` for a game that is not won or lost. Beside the players
-    stands ``episodes``.
+    stand ``episodes``, and ``instances``: how many of them had an instance of their own, ``None`` where all
+    episodes are the same task.
     """
     return json.loads(SCORES_FILE.read_text("utf-8"))
 
@@ -58,6 +59,7 @@ def measure(id: str, episodes: int = 1000) -> dict[str, Any]:
     return {
         level: {
             "episodes": episodes,
+            "instances": _instances(entry, level, episodes),
             "random": _play(entry, level, episodes, random_player),
             "expert": _play(entry, level, episodes, lambda env, _: env.expert_action()),
         }
@@ -72,6 +74,16 @@ def random_player(env: TextEnv, rng: np.random.Generator) -> str:
     tokenizer = load_tokenizer()
     layout = (tokenizer.vocab_size, tokenizer.pad_id, tokenizer.end_id, tokenizer.special_ids)
     return tokenizer.decode(UtteranceSpace(_MAX_UTTERANCE_TOKENS, *layout, seed=rng).sample())
+
+
+def _instances(game: Any, level: str, episodes: int) -> int | None:
+    """How many different instances the first ``episodes`` test episodes have."""
+    env = TextEnv(game, level=level, split="test", as_text=True)
+    found: set[str | None] = set()
+    for episode in range(episodes):
+        env.reset(seed=_SEED if episode == 0 else None)
+        found.add(env.game.instance())
+    return None if None in found else len(found)
 
 
 def _play(

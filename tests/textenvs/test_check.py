@@ -18,7 +18,7 @@ from textenvs.registration import spec
 from textenvs.scaffold import new_game
 
 LEVELS = [(id, level) for id in ids() for level in load_game(spec(id).entry).levels]
-PAGE = "A game.\n\n" + "".join(f"## {section}\n\n```\nsay\n> word\n``` ``size``\n\n" for section in SECTIONS)
+PAGE = "A game.\n\n" + "".join(f"## {section}\n\nExact.\n\n```\nsay\n> word\n``` ``size``\n\n" for section in SECTIONS)
 
 
 def failed(game: str | type[Game], level: str | None = None) -> dict[str, str]:
@@ -200,6 +200,10 @@ class NoSource(Good):
     __doc__ = PAGE.replace("## Source", "## Sauce")
 
 
+class NoOptimum(Good):
+    __doc__ = PAGE.replace("## Expert\n\nExact.", "## Expert\n\nGood.")
+
+
 class Undocumented(Good):
     __doc__ = PAGE.replace("``size``", "")
 
@@ -228,6 +232,7 @@ BROKEN = [
     (OneInstance, "splits", "has no instance"),
     (NoMedium, "docs", "expected 'medium'"),
     (NoSource, "docs", "the page lacks Source"),
+    (NoOptimum, "docs", "the section Expert begins 'Good."),
     (Undocumented, "docs", "``size``"),
     (Leaky, "docs", "no docstring of its own"),
 ]

@@ -59,9 +59,9 @@ class GuessNumber(Game):
 
     ## Expert
 
-    Bisection, which is optimal in expectation and in the worst case for a uniform number (Knuth, The Art of Computer
-    Programming vol. 3, sec. 6.2.1): at most ``floor(log2(high)) + 1`` guesses. It does not use which
-    numbers belong to the split.
+    Exact: bisection, which is optimal in expectation and in the worst case for a uniform number (Knuth, The Art of
+    Computer Programming vol. 3, sec. 6.2.1): at most ``floor(log2(high)) + 1`` guesses. It does not use which numbers
+    belong to the split.
 
     ## Source
 

@@ -1,0 +1,289 @@
+"""Recorded episodes: JSON Lines with chat messages, Minari datasets, and their exact replay.
+
+A line of the JSON Lines file is an episode: ``env`` (the id), ``kwargs`` (of ``gymnasium.make``), ``player``,
+``episode_seed``, ``messages`` (chat messages: the environment is the ``user``, the player the ``assistant``),
+``rewards``, ``return``, ``success`` (or null), ``terminated`` and ``truncated``. Trainers of chat models read it as it
+is.
+"""
+
+from __future__ import annotations
+
+import inspect
+import json
+import os
+import tempfile
+import warnings
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import IO, Any
+
+import gymnasium
+import numpy as np
+
+import textenvs
+from textenvs.env import TextEnv
+from textenvs.scores import random_player, table
+from textenvs.tokens.tokenizer import load_tokenizer
+
+Speaker = Callable[[TextEnv, np.random.Generator], str]
+
+
+@dataclass(frozen=True)
+class Recording:
+    """One episode, as a line of the file tells it; see the module's own text for the fields."""
+
+    env: str
+    kwargs: dict[str, Any]
+    player: str
+    episode_seed: int
+    messages: list[dict[str, str]]
+    rewards: list[float]
+    success: bool | None
+    terminated: bool
+    truncated: bool
+
+    @property
+    def utterances(self) -> list[str]:
+        """What the player said, in order."""
+        return [message["content"] for message in self.messages if message["role"] == "assistant"]
+
+    def to_json(self) -> str:
+        """The line, without its end."""
+        return json.dumps({**asdict(self), "return": sum(self.rewards)}, ensure_ascii=False)
+
+    @classmethod
+    def from_json(cls, line: str) -> Recording:
+        """The episode of a line.
+
+        Raises:
+            ValueError: the line is no recorded episode; the message says what it lacks.
+        """
+        try:
+            fields = json.loads(line)
+            return cls(**{name: fields[name] for name in cls.__dataclass_fields__})
+        except (json.JSONDecodeError, TypeError) as error:
+            raise ValueError(f"not a recorded episode: {error}") from None
+        except KeyError as error:
+            raise ValueError(f"not a recorded episode: it has no {error}") from None
+
+
+def expert_who_errs(error: float = 0.0) -> Speaker:
+    """The game's expert, who with probability ``error`` says a random admissible utterance instead."""
+    if not 0 <= error <= 1:
+        raise ValueError(f"error is a probability: it must be 0 to 1, not {error!r}")
+
+    def speak(env: TextEnv, rng: np.random.Generator) -> str:
+        return random_player(env, rng) if error and rng.random() < error else env.expert_action()
+
+    return speak
+
+
+def record(id: str, player: str, speak: Speaker, episodes: int, seed: int = 0, **kwargs: Any) -> Iterator[Recording]:
+    """Let a player play ``episodes`` episodes.
+
+    Args:
+        id: a registered id.
+        player: what the recordings call it.
+        speak: its utterance, given the environment (made with ``as_text=True``) and a generator.
+        episodes: how many.
+        seed: fixes the episodes and the player's generator.
+        kwargs: keywords of ``gymnasium.make``, such as ``level``, ``split`` and the game's knobs.
+    """
+    env = _text_env(id, kwargs)
+    rng = np.random.default_rng(seed)
+    for episode in range(episodes):
+        _, info = env.reset(seed=seed if episode == 0 else None)
+        episode_seed, rewards = info["episode_seed"], []
+        terminated = truncated = False
+        while not (terminated or truncated):
+            _, reward, terminated, truncated, info = env.step(speak(env, rng))
+            rewards.append(reward)
+        yield Recording(
+            env=id,
+            kwargs=kwargs,
+            player=player,
+            episode_seed=episode_seed,
+            messages=_messages(env),
+            rewards=rewards,
+            success=bool(info["success"]) if "success" in info else None,
+            terminated=terminated,
+            truncated=truncated,
+        )
+
+
+def write_jsonl(recordings: Iterable[Recording], path: Path) -> list[Recording]:
+    """Write one line each, and replace ``path`` when all are there; the recordings, in a list."""
+    written = []
+    with _replacing(path) as file:
+        for recording in recordings:
+            file.write(recording.to_json() + "\n")
+            written.append(recording)
+    return written
+
+
+def read_jsonl(path: Path) -> Iterator[Recording]:
+    """The episodes of a file.
+
+    Raises:
+        ValueError: a line is no recorded episode; the message has its number.
+    """
+    with path.open(encoding="utf-8") as file:
+        for number, line in enumerate(file, 1):
+            if line.strip():
+                try:
+                    yield Recording.from_json(line)
+                except ValueError as error:
+                    raise ValueError(f"{path}, line {number}: {error}") from None
+
+
+def difference(recording: Recording) -> str | None:
+    """Play a recording again; what came out otherwise, in a sentence, or ``None`` where all of it came again."""
+    env = _text_env(recording.env, recording.kwargs)
+    _, info = env.reset(options={"episode_seed": recording.episode_seed})
+    heard = [message["content"] for message in recording.messages if message["role"] == "user"]
+    if len(heard) != len(recording.rewards) + 1 or len(recording.utterances) != len(recording.rewards):
+        return f"{len(recording.rewards)} rewards do not fit {len(recording.utterances)} utterances"
+    if info["text"] != heard[0]:
+        return f"the opening is {info['text']!r}, recorded was {heard[0]!r}"
+    turns = zip(recording.utterances, recording.rewards, heard[1:], strict=True)
+    terminated = truncated = False
+    for turn, (said, reward, reply) in enumerate(turns, 1):
+        if terminated or truncated:
+            return f"the episode ended after {turn - 1} turns, recorded were {len(recording.rewards)}"
+        _, got, terminated, truncated, info = env.step(said)
+        if info["text"] != reply:
+            return f"turn {turn} is answered {info['text']!r}, recorded was {reply!r}"
+        if got != reward:
+            return f"turn {turn} earns {got}, recorded was {reward}"
+    success = bool(info["success"]) if "success" in info else None
+    ended = (terminated, truncated, success)
+    if ended != (recording.terminated, recording.truncated, recording.success):
+        return f"the end is (terminated, truncated, success) = {ended}, recorded was otherwise"
+    return None
+
+
+def write_minari(recordings: Iterable[Recording], dataset: str) -> Any:
+    """Write episodes of one environment as a Minari dataset of token observations and turn-level actions.
+
+    ``dataset.recover_environment()`` makes the environment; ``dataset.storage.get_episode_metadata([0])`` has the
+    ``options`` with which ``reset`` makes the first episode again.
+
+    Args:
+        recordings: episodes with the same ``env`` and ``kwargs``.
+        dataset: its id, as in ``"textenvs/GuessNumber/expert-v0"``.
+
+    Returns:
+        The ``minari.MinariDataset``.
+
+    Raises:
+        ImportError: Minari is not installed; the message says how to.
+        ValueError: no recordings, or the dataset exists.
+    """
+    try:
+        import minari
+        from minari.data_collector.episode_buffer import EpisodeBuffer
+    except ImportError as error:
+        raise ImportError("a Minari dataset needs Minari: pip install 'textenvs[minari]'") from error
+    recordings = list(recordings)
+    if not recordings:
+        raise ValueError("a dataset needs at least one episode")
+    first = recordings[0]
+    if dataset in minari.list_local_datasets():
+        raise ValueError(f"the Minari dataset {dataset} exists: `minari delete {dataset}` first, or give another id")
+    env = gymnasium.make(first.env, **{**_room_for(recordings), **first.kwargs})
+    reference = table().get(first.env, {}).get(first.kwargs.get("level", "medium"))
+    scale = {}
+    if reference is not None:
+        scale = {"ref_min_score": reference["random"]["mean"], "ref_max_score": reference["expert"]["mean"]}
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", module="minari")  # it asks for an author, an address and a permanent link
+        return minari.create_dataset_from_buffers(
+            dataset,
+            [EpisodeBuffer(id=index, **_played(env, each)) for index, each in enumerate(recordings)],
+            env=env,
+            algorithm_name=first.player,
+            description=f"{first.env} {first.kwargs} played by {first.player}; observations and actions are token ids",
+            requirements=[f"textenvs=={textenvs.__version__}"],
+            **scale,
+        )
+
+
+def minari_differences(dataset: str) -> Iterator[str | None]:
+    """Play a dataset of ``write_minari`` again: for each episode what came out otherwise, or ``None``.
+
+    Raises:
+        FileNotFoundError: no such dataset.
+        ImportError: Minari is not installed.
+    """
+    import minari
+
+    recorded = minari.load_dataset(dataset)
+    env = recorded.recover_environment()
+    about = recorded.storage.get_episode_metadata(recorded.episode_indices)
+    for episode, metadata in zip(recorded.iterate_episodes(), about, strict=True):
+        if "episode_seed" not in metadata.get("options", {}):
+            raise ValueError(f"{dataset} was not written by textenvs record: its episodes have no episode_seed")
+        observation, _ = env.reset(options={"episode_seed": int(metadata["options"]["episode_seed"])})
+        found = [observation]
+        rewards, ends = [], []
+        for action in episode.actions:
+            observation, reward, terminated, truncated, _ = env.step(action)
+            found.append(observation)
+            rewards.append(reward)
+            ends.append((terminated, truncated))
+            if terminated or truncated:
+                break
+        same = (
+            np.array_equal(found, episode.observations)
+            and np.array_equal(rewards, episode.rewards)
+            and np.array_equal(ends, np.stack((episode.terminations, episode.truncations), axis=1))
+        )
+        yield None if same else "observations, rewards or the end are others than recorded"
+
+
+def _room_for(recordings: Sequence[Recording]) -> dict[str, int]:
+    """``max_utterance_tokens``, where the longest utterance needs more than the default."""
+    encode = load_tokenizer().encode
+    longest = max((len(encode(said)) for each in recordings for said in each.utterances), default=0)
+    usual = inspect.signature(TextEnv).parameters["max_utterance_tokens"].default
+    return {"max_utterance_tokens": longest} if longest > usual else {}
+
+
+def _played(env: Any, recording: Recording) -> dict[str, Any]:
+    """An episode as Minari's columns."""
+    options = {"episode_seed": recording.episode_seed}
+    observation, _ = env.reset(options=options)
+    names = ("observations", "rewards", "terminations", "truncations")
+    columns: dict[str, Any] = {name: [] for name in (*names, "actions")}
+    columns["observations"].append(observation)
+    for said in recording.utterances:
+        columns["actions"].append(env.unwrapped.encode(said))
+        for name, value in zip(names, env.step(columns["actions"][-1]), strict=False):
+            columns[name].append(value)
+    return {**columns, "options": options}
+
+
+def _text_env(id: str, kwargs: Mapping[str, Any]) -> TextEnv:
+    env = gymnasium.make(id, **kwargs, as_text=True).unwrapped
+    assert isinstance(env, TextEnv)
+    return env
+
+
+def _messages(env: TextEnv) -> list[dict[str, str]]:
+    return [{"role": "assistant" if who == "agent" else "user", "content": said} for who, said in env.transcript]
+
+
+@contextmanager
+def _replacing(path: Path) -> Iterator[IO[str]]:
+    """A file that takes the place of ``path`` when it is whole."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8", newline="\n") as file:
+            yield file
+        os.replace(temporary, path)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise
