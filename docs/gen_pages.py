@@ -6,11 +6,11 @@ A page is the game's own docstring, with its measured scores and an episode that
 import re
 import textwrap
 from pathlib import Path
-from typing import Any
 
 import textenvs
 from textenvs import pages
 from textenvs.env import load_game
+from textenvs.game import Game
 from textenvs.recording import expert_who_errs, record
 from textenvs.registration import spec
 from textenvs.scores import table
@@ -52,18 +52,12 @@ def main() -> None:
     (OUT / "index.md").write_text(f"# Environments\n\n{listing}", encoding="utf-8")
 
 
-def facts(id: str, game: Any) -> str:
+def facts(id: str, game: type[Game]) -> str:
     """What the catalogue tells of a game, in a line."""
-    choices = (
-        f"up to {game.max_choices} admissible utterances" if game.max_choices else "no list of admissible utterances"
-    )
-    about = f"Family **{spec(id).family}**; levels {', '.join(game.levels)}; {turns(game)} turns at medium"
-    return f"{about}; {choices}; {pages.optimum(game)} expert."
-
-
-def turns(game: Any) -> int:
-    """The most turns of an episode at medium."""
-    return int(game(**game.levels["medium"]).max_turns)
+    medium = game(**game.levels["medium"])
+    choices = f"up to {medium.max_choices}" if medium.max_choices else "no list of"
+    about = f"Family **{spec(id).family}**; levels {', '.join(game.levels)}; {medium.max_turns} turns at medium"
+    return f"{about}; {choices} admissible utterances; {pages.optimum(game)} expert."
 
 
 def episode(id: str) -> str:
@@ -93,19 +87,19 @@ def scores(id: str) -> str:
     )
 
 
-def row(id: str, game: Any) -> str:
+def row(id: str, game: type[Game]) -> str:
     """A game's row of the catalogue."""
-    horizon = next(name for most, name in HORIZONS if turns(game) <= most)
-    medium = table()[id]["medium"]
+    medium, means = game(**game.levels["medium"]), table()[id]["medium"]
+    horizon = next(name for most, name in HORIZONS if medium.max_turns <= most)
     summary = pages.page(game).partition("\n")[0].partition(": ")[2]
     cells = (
         f'<a href="{id}/">{id}</a><br><small>{summary}</small>',
         spec(id).family,
-        turns(game),
-        game.max_choices or "-",
+        medium.max_turns,
+        medium.max_choices or "-",
         pages.optimum(game),
-        f"{medium['random']['mean']:.2f}",
-        f"{medium['expert']['mean']:.2f}",
+        f"{means['random']['mean']:.2f}",
+        f"{means['expert']['mean']:.2f}",
     )
     data = f'data-family="{spec(id).family}" data-horizon="{horizon}" data-optimum="{pages.optimum(game)}"'
     return f"<tr {data}>" + "".join(f"<td>{cell}</td>" for cell in cells) + "</tr>"

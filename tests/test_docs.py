@@ -1,0 +1,36 @@
+"""The guides are followed to the letter: their commands run, then their programs, in an empty folder."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from textenvs import registration
+
+DOCS = Path(__file__).parent.parent / "docs"
+BLOCK = re.compile(r"^```(\w*)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
+COMMANDS = ("textenvs", "agents", "python")
+
+
+@pytest.mark.parametrize("guide", sorted(DOCS.glob("add_a_*.md")), ids=lambda path: path.stem)
+def test_a_guide_can_be_followed(guide: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(registration, "_table", dict(registration._table))
+    monkeypatch.setattr(sys, "path", [str(tmp_path), *sys.path])
+    blocks = BLOCK.findall(guide.read_text("utf-8"))
+    assert blocks, f"{guide.name} has nothing to follow"
+    for language, text in blocks:
+        if language == "python":
+            exec(compile(text, str(guide), "exec"), {"__name__": "guide"})
+        else:
+            for line in text.splitlines():
+                command, *arguments = shlex.split(line)
+                assert command in COMMANDS, f"{guide.name} runs {command!r}"
+                module = [] if command == "python" else ["-m", command]
+                done = subprocess.run([sys.executable, *module, *arguments], capture_output=True, text=True)
+                assert done.returncode == 0, done.stdout + done.stderr
