@@ -188,6 +188,23 @@ def test_the_perfect_opponent_takes_the_piece_or_delays() -> None:
         assert count == taken if opponent == "perfect" else 0 < count < taken
 
 
+def test_the_opponent_moves_by_its_policy() -> None:
+    game, draws = ChessEndgame("rook", 0.6), 800
+    game.reset(np.random.default_rng(0))
+    men = (chess.D3, chess.A5, chess.E6)
+    board = position("rook", men, chess.BLACK)
+    distances = {move.to_square: looked_up("rook", after(board, move)) for move in board.legal_moves}
+    best = [square for square, distance in distances.items() if distance == max(distances.values())]
+    assert 0 < len(best) < len(distances)
+    counts = dict.fromkeys(distances, 0)
+    for _ in range(draws):
+        game._board = position("rook", men, chess.BLACK)
+        counts[chess.parse_square(game._reply())] += 1
+    for square, count in counts.items():
+        chance = 0.4 / len(distances) + 0.6 * (square in best) / len(best)
+        assert count / draws == pytest.approx(chance, abs=0.06)
+
+
 @pytest.mark.parametrize(
     ("text", "move"),
     [
