@@ -5,8 +5,8 @@
    TextArena's default wrapper, each followed by the same Hugging Face tokenizer.
 3. What a step costs at turn 900 against turn 5.
 
-Players are random. Repeats are interleaved and ratios are of medians. GEM (``gem-llm``) and TextArena (``textarena``) are
-optional: what is not installed, or does not start offline, is left out and named.
+Players are random. Repeats are interleaved and ratios are of medians. GEM (``gem-llm``) and TextArena (``textarena``)
+are optional: what is not installed, or does not start offline, is left out and named.
 """
 
 from __future__ import annotations
@@ -75,9 +75,7 @@ def gem_sample(id: str, steps: int) -> Sample:
     return _sample(env.reset, step, env.sample_random_action, steps)
 
 
-def _sample(
-    reset: Callable[[], Any], step: Callable[[str], bool], say: Callable[[], str], steps: int
-) -> Sample:
+def _sample(reset: Callable[[], Any], step: Callable[[str], bool], say: Callable[[], str], steps: int) -> Sample:
     """Mean seconds of a step and of a reset, the choice of what to say not counted."""
     clock = time.perf_counter
     stepping = resetting = 0.0
@@ -196,7 +194,9 @@ def main() -> None:
             "gem": lambda gem_id=gem_id: gem_sample(gem_id, options.steps),
         }
         results, failures = interleaved(sides, options.repeats)
-        rates = {name: [1 / statistics.median(part) for part in zip(*each, strict=True)] for name, each in results.items()}
+        rates = {
+            name: [1 / statistics.median(part) for part in zip(*each, strict=True)] for name, each in results.items()
+        }
         report[id] = {**rates, **({"failures": failures} if failures else {})}
         own, gem = rates["own"], rates.get("gem")
         cells = [f"{own[0]:,.0f}", "-", "-", f"{own[1]:,.0f}", "-", "-"]

@@ -26,15 +26,23 @@ class Entry(NamedTuple):
 def _shipped(family: str, **games: str) -> list[Entry]:
     """Entries of one folder: ``Name="module"`` is class ``Name`` of that module, registered as ``TextName-v0``."""
     return [
-        Entry(f"Text{name}-v0", f"textenvs.games.{family}.{module}:{name}", family) for name, module in games.items()
+        Entry(f"Text{name.removeprefix('Game')}-v0", f"textenvs.games.{family}.{module}:{name}", family)
+        for name, module in games.items()
     ]
 
 
 _ENTRIES = sorted(
     [
-        *_shipped("board", Hanoi="hanoi", TicTacToe="tic_tac_toe"),
+        *_shipped(
+            "board",
+            ChessEndgame="chess_endgame",
+            Hanoi="hanoi",
+            KuhnPoker="kuhn_poker",
+            Nim="nim",
+            TicTacToe="tic_tac_toe",
+        ),
         *_shipped("control", FrozenLake="frozen_lake"),
-        *_shipped("decisions", Bandit="bandit", Memory="memory"),
+        *_shipped("decisions", Bandit="bandit", Memory="memory", Mountain="mountain"),
         *_shipped("dialogue", Dialogue="dialogue"),
         *_shipped(
             "language",
@@ -49,6 +57,7 @@ _ENTRIES = sorted(
         *_shipped("tools", Calculator="calculator", SQL="sql", Shell="shell"),
         *_shipped(
             "words",
+            Anagram="anagram",
             GuessNumber="guess_number",
             Hangman="hangman",
             Mastermind="mastermind",
