@@ -147,8 +147,8 @@ class TextEnv(gymnasium.Env[Any, Any]):
             ValueError: the action has the wrong shape or an id is out of range. The episode goes on unchanged.
         """
         reply = self._play(self._parse(action))
-        if reply is not None:
-            self._receive(self._encode(reply))
+        if self._tokenizer is not None and reply is not None:
+            self._receive(self._tokenizer.encode(reply))
         return self._observation(), self._reward, self._terminated, self._truncated, self._info
 
     def render(self) -> str | None:  # type: ignore[override]
@@ -420,20 +420,20 @@ class TextEnv(gymnasium.Env[Any, Any]):
         """Play one utterance; ``streamed`` says that its ids are in the stream already."""
         if text is None:
             text = self.tokenizer.decode(ids)
-        turn = self.game.step(text)
+        reply, reward, terminated, info = self.game.step(text)
         self._said.append((text, ids))
-        self._transcript += (("agent", text), ("env", turn.text))
+        self._transcript += (("agent", text), ("env", reply))
         self._writing, self._unstreamed = [], [] if streamed else ids
         self._choices = self._expert = None
         turns = len(self._said)
-        self._reward = float(turn.reward)
-        self._terminated = bool(turn.terminated)
-        self._truncated = not self._terminated and turns >= self.max_turns
-        self._ended = self._terminated or self._truncated
-        self._info = {**turn.info, "text": turn.text, "turns": turns}
-        if self._truncated:
+        self._reward = float(reward)
+        self._terminated = terminated = bool(terminated)
+        self._truncated = truncated = not terminated and turns >= self.max_turns
+        self._ended = terminated or truncated
+        self._info = {**info, "text": reply, "turns": turns}
+        if truncated:
             self._info.setdefault("success", False)
-        return turn.text
+        return reply
 
     def _require_running(self) -> None:
         if self._episode_seed is None:
