@@ -96,7 +96,7 @@ def _cell(row: int, speed: int, fastest: int) -> int:
     return row * (2 * fastest + 1) + speed + fastest
 
 
-@lru_cache(maxsize=16)
+@lru_cache(maxsize=4)
 def _vertical(gravity: int, thrust: int, turns: int) -> np.ndarray:
     """Costs ``(turns, cells, fuel)`` int16 of touching down after so many turns, on no more than that fuel."""
     ends, following = [], []
@@ -114,7 +114,7 @@ def _vertical(gravity: int, thrust: int, turns: int) -> np.ndarray:
     return _costs(np.array(ends), np.array(following), range(thrust + 1), turns)
 
 
-@lru_cache(maxsize=16)
+@lru_cache(maxsize=4)
 def _horizontal(pad: int, turns: int) -> np.ndarray:
     """Costs ``(turns, cells, fuel)`` int16 of being where one is after so many turns, on no more than that fuel."""
     ends, following = [], []

@@ -78,7 +78,7 @@ class Lander(Game):
 
     ## Episode end
 
-    Terminated at touchdown (``success`` if safe) or when lost, at the latest after ``max_turns``.
+    Terminated at touchdown (``success`` if safe) or when lost, at the latest after ``max_turns``, which is a loss too.
 
     ## Arguments and levels
 
@@ -97,7 +97,10 @@ class Lander(Game):
 
     ## Expert
 
-    Exact:
+    Exact: by dynamic programming over up and down and over sideways, each for every number of turns and share of the
+    fuel, and the best sum of the two; after mistakes it still has the best return that is left. Its mean return is
+    0.92, 0.89 and 0.83 at easy, medium and hard; it always lands safely. Random commands have -0.93, -2.28 and -2.20
+    and land safely in 4%, 0.1% and 0% of the episodes. The tables are made once, in about 0.2 s.
 
     ## Source
 
