@@ -41,7 +41,9 @@ _ENTRIES = sorted(
             Nim="nim",
             TicTacToe="tic_tac_toe",
         ),
-        *_shipped("control", FrozenLake="frozen_lake"),
+        *_shipped(
+            "control", Blocks="blocks", CartPole="cart_pole", FrozenLake="frozen_lake", Lander="lander", Taxi="taxi"
+        ),
         *_shipped("decisions", Bandit="bandit", Memory="memory", Mountain="mountain"),
         *_shipped("dialogue", Dialogue="dialogue"),
         *_shipped(

@@ -94,7 +94,7 @@ class CartPole(Game):
 
     ## Expert
 
-    Script: a linear-quadratic regulator on what a Kalman filter makes of the texts, so it knows no more than the
+    A script: a linear-quadratic regulator on what a Kalman filter makes of the texts, so it knows no more than the
     player. Its mean return is 100 at easy, 200 at medium and 499.4 at hard; it succeeds always at easy and medium and
     in 99.7% of the episodes at hard. Random pushes have 19.0, 15.5 and 15.5 and never succeed.
 
