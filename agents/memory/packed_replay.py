@@ -77,7 +77,7 @@ class PackedReplayBuffer(ReplayBuffer):
             raise TypeError(f"PackedReplayBuffer needs token observations (TokenSpace), not {observation_space}")
         if optimize_memory_usage:
             raise ValueError("PackedReplayBuffer keeps every token once already: leave out optimize_memory_usage")
-        for name, value in (("n_steps", n_steps or 1), ("per_sequence", per_sequence)):
+        for name, value in (("n_steps", 1 if n_steps is None else n_steps), ("per_sequence", per_sequence)):
             if value < 1:
                 raise ValueError(f"{name} must be at least 1, not {value!r}")
         BaseBuffer.__init__(self, buffer_size, observation_space, action_space, device, n_envs)
