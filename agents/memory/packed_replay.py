@@ -279,7 +279,10 @@ class PackedReplayBuffer(ReplayBuffer):
         distinct, which = np.unique(segments, return_inverse=True)
         longest = np.zeros(len(distinct), dtype=np.int64)
         np.maximum.at(longest, which, positions.astype(np.int64) + 1)
-        found = [self.sequences[number].ids(length) for number, length in zip(distinct.tolist(), longest, strict=True)]
+        found = [
+            self.sequences[number].ids(length)
+            for number, length in zip(distinct.tolist(), longest.tolist(), strict=True)
+        ]
         return PackedBatch(
             ids=pad_sequences(found, self.space.pad_id, self.device),
             segment=self.to_torch(which.astype(np.int64)),

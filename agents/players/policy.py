@@ -58,5 +58,10 @@ class PolicyPlayer:
             for row, env in enumerate(envs):
                 masks[row] = env.action_masks()
             keywords["action_masks"] = masks
+        steps = getattr(self.policy, "steps", None)  # by which exploration decays: playing is not training
+        before = None if steps is None else steps.clone()
         # model.policy, not model: what DQN's own predict adds is exploration that knows no absent choices
-        return list(self.policy.predict(observations, deterministic=self.deterministic, **keywords)[0][: len(envs)])
+        actions, _ = self.policy.predict(observations, deterministic=self.deterministic, **keywords)
+        if steps is not None:
+            steps.copy_(before)
+        return list(actions[: len(envs)])

@@ -206,7 +206,9 @@ class TokenQPolicy(MaskedPolicy):
         if self.exploration == "softmax":
             return torch.multinomial((q_values / self.current_temperature()).softmax(dim=1), 1).squeeze(1)
         explore = torch.rand(len(q_values), device=q_values.device) < self.current_epsilon()
-        anything = torch.multinomial((q_values > MASKED / 2).float(), 1).squeeze(1)
+        allowed = q_values > MASKED / 2
+        allowed |= ~allowed.any(dim=1, keepdim=True)  # a row that only fills up the batch has no choices
+        anything = torch.multinomial(allowed.float(), 1).squeeze(1)
         return torch.where(explore, anything, q_values.argmax(dim=1))
 
     def current_epsilon(self) -> float:
