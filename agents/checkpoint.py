@@ -18,6 +18,7 @@ from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
 
 from agents.backbones import TINY
 from agents.learners.table import make, tokenizer_of
+from agents.memory import PackedReplayBuffer
 from textenvs.tokens.tokenizer import SHIPPED_FILE
 
 _FORMAT = 1
@@ -161,7 +162,7 @@ def _merged(language_model: Any) -> Any:
 def _counters(model: BaseAlgorithm) -> dict[str, Any]:
     names = ("num_timesteps", "_total_timesteps", "_n_updates", "_episode_num", "_current_progress_remaining")
     counters = {name: getattr(model, name) for name in names if hasattr(model, name)}
-    for name in ("_n_calls", "exploration_rate", "running_mean"):  # DQN, DQN, REINFORCE
+    for name in ("_n_calls", "exploration_rate", "running_mean", "utterances"):  # DQN, DQN, REINFORCE, ILQL
         if hasattr(model, name):
             counters[name] = getattr(model, name)
     return counters
@@ -200,6 +201,8 @@ def _restore_random_state(model: BaseAlgorithm, state: dict[str, Any]) -> None:
 
 
 def _replay_state(buffer: Any) -> dict[str, Any]:
+    if isinstance(buffer, PackedReplayBuffer):
+        return buffer.state()
     filled = buffer.buffer_size if buffer.full else buffer.pos
     # clone: torch.save would write the whole array behind a slice
     arrays = {
@@ -209,6 +212,9 @@ def _replay_state(buffer: Any) -> dict[str, Any]:
 
 
 def _restore_replay(buffer: Any, state: dict[str, Any]) -> None:
+    if isinstance(buffer, PackedReplayBuffer):
+        buffer.restore(state)
+        return
     buffer.pos, buffer.full = state["pos"], state["full"]
     buffer.done[:] = state["done"].numpy()
     for name in _REPLAY:

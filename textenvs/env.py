@@ -73,7 +73,8 @@ class TextEnv(gymnasium.Env[Any, Any]):
     _said: list[Utterance]
     _writing: list[int]  # the utterance in progress, at token level
     _unstreamed: list[int] | None  # the utterance that the next reply follows in the stream; None before the opening
-    _choices: list[str] | None  # valid_actions() and expert_action(), once asked for in this turn
+    _choices: list[str] | None  # valid_actions(), their ids and expert_action(), once asked for in this turn
+    _choice_ids: list[list[int]] | None
     _expert: str | None
     _info: dict[str, Any]
 
@@ -236,7 +237,9 @@ class TextEnv(gymnasium.Env[Any, Any]):
             return self._ordinary.copy()
         mask = np.zeros(self.tokenizer.vocab_size, np.bool_)
         written = len(self._writing)
-        for ids in map(self._fitting, valid):
+        if self._choice_ids is None:
+            self._choice_ids = [self._fitting(text) for text in valid]
+        for ids in self._choice_ids:
             if ids[:written] == self._writing:
                 mask[ids[written] if written < len(ids) else self.tokenizer.end_id] = True
         if not mask.any():
@@ -397,7 +400,7 @@ class TextEnv(gymnasium.Env[Any, Any]):
 
     def _clear(self) -> None:
         self._transcript, self._said, self._writing, self._info = [], [], [], {}
-        self._unstreamed = self._choices = self._expert = None
+        self._unstreamed = self._choices = self._choice_ids = self._expert = None
         self._reward, self._terminated, self._truncated = 0.0, False, False
 
     def _start_episode(self, episode_seed: int) -> str:
@@ -424,7 +427,7 @@ class TextEnv(gymnasium.Env[Any, Any]):
         self._said.append((text, ids))
         self._transcript += (("agent", text), ("env", reply))
         self._writing, self._unstreamed = [], [] if streamed else ids
-        self._choices = self._expert = None
+        self._choices = self._choice_ids = self._expert = None
         turns = len(self._said)
         self._reward = float(reward)
         self._terminated = terminated = bool(terminated)

@@ -9,16 +9,25 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from sb3_contrib import QRDQN
 from stable_baselines3 import A2C, DQN, PPO
 from stable_baselines3.common.base_class import BaseAlgorithm
+from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
 
+from agents.learners.ddqn import DDQN
 from agents.learners.dpo import DPO
 from agents.learners.episodic import EpisodicAlgorithm
 from agents.learners.group import GRPO, RLOO
+from agents.learners.ilql import ILQL
 from agents.learners.imitation import BC, ExpertIteration, FilteredBC
 from agents.learners.reinforce import REINFORCE
-from agents.memory import PackedRolloutBuffer, TokenReplayBuffer
-from agents.policies import TokenActorCriticPolicy, TokenQPolicy
+from agents.learners.sac_discrete import SACDiscrete
+from agents.learners.warm_up import PolicySpace
+from agents.memory import PackedReplayBuffer, PackedRolloutBuffer
+from agents.policies import TokenActorCriticPolicy, TokenQPolicy, TokenQuantilePolicy
+from agents.policies.implicit_q import TokenImplicitQPolicy
+from agents.policies.masks import MaskedPolicy
+from agents.policies.soft_actor_critic import TokenSACPolicy
 from agents.vec_env import make_vec_env
 
 
@@ -40,9 +49,23 @@ class Learner:
 
 
 _ON_POLICY = {"rollout_buffer_class": PackedRolloutBuffer, "gamma": 1.0, "gae_lambda": 0.95}
-_OFF_POLICY = {"replay_buffer_class": TokenReplayBuffer, "exploration_initial_eps": 0.0, "exploration_final_eps": 0.0}
+# Exploration is the policy's: that of DQN and QRDQN knows nothing of absent choices.
+_VALUE: dict[str, Any] = {
+    "exploration_initial_eps": 0.0,
+    "exploration_final_eps": 0.0,
+    "gamma": 0.99,
+    "learning_rate": 5e-4,
+    "buffer_size": 20_000,
+    "learning_starts": 500,
+    "batch_size": 64,
+    "train_freq": 4,
+    "gradient_steps": 4,
+    "target_update_interval": 1000,
+}
+_PACKED = {"replay_buffer_class": PackedReplayBuffer}
 
 _ACTING = ("token", "turn", "choice")
+_DISCRETE = ("choice", "token")
 
 LEARNERS: dict[str, Learner] = {
     "a2c": Learner(
@@ -52,23 +75,9 @@ LEARNERS: dict[str, Learner] = {
         {**_ON_POLICY, "n_steps": 32, "learning_rate": 3e-4, "use_rms_prop": False, "vf_coef": 0.5},
     ),
     "bc": Learner(BC, TokenActorCriticPolicy, _ACTING, {"learning_rate": 1e-3, "batch_size": 256}),
+    "ddqn": Learner(DDQN, TokenQPolicy, _DISCRETE, _VALUE),
     "dpo": Learner(DPO, TokenActorCriticPolicy, _ACTING, {"learning_rate": 3e-4}),
-    "dqn": Learner(
-        DQN,
-        TokenQPolicy,
-        ("choice", "token"),
-        {
-            **_OFF_POLICY,
-            "gamma": 0.99,
-            "learning_rate": 5e-4,
-            "buffer_size": 20_000,
-            "learning_starts": 500,
-            "batch_size": 64,
-            "train_freq": 4,
-            "gradient_steps": 4,
-            "target_update_interval": 1000,
-        },
-    ),
+    "dqn": Learner(DQN, TokenQPolicy, _DISCRETE, {**_VALUE, **_PACKED}),
     "expert_iteration": Learner(
         ExpertIteration, TokenActorCriticPolicy, _ACTING, {"learning_rate": 5e-4, "batch_size": 256}
     ),
@@ -76,14 +85,17 @@ LEARNERS: dict[str, Learner] = {
         FilteredBC, TokenActorCriticPolicy, _ACTING, {"learning_rate": 1e-3, "batch_size": 256, "n_starts": 64}
     ),
     "grpo": Learner(GRPO, TokenActorCriticPolicy, _ACTING, {"learning_rate": 3e-4}),
+    "ilql": Learner(ILQL, TokenImplicitQPolicy, ("token", "choice"), {}),
     "ppo": Learner(
         PPO,
         TokenActorCriticPolicy,
         _ACTING,
         {**_ON_POLICY, "n_steps": 128, "batch_size": 1024, "n_epochs": 2, "learning_rate": 3e-4, "vf_coef": 0.5},
     ),
+    "qrdqn": Learner(QRDQN, TokenQuantilePolicy, _DISCRETE, {**_VALUE, **_PACKED, "max_grad_norm": 10.0}),
     "reinforce": Learner(REINFORCE, TokenActorCriticPolicy, _ACTING, {"learning_rate": 1e-3, "n_starts": 32}),
     "rloo": Learner(RLOO, TokenActorCriticPolicy, _ACTING, {"learning_rate": 1e-3}),
+    "sac_discrete": Learner(SACDiscrete, TokenSACPolicy, _DISCRETE, {}),
 }
 
 
@@ -130,12 +142,19 @@ def make(
     own_buffer = settings.get("rollout_buffer_class") is PackedRolloutBuffer
     if own_buffer or issubclass(row.algorithm, EpisodicAlgorithm):
         settings["rollout_buffer_kwargs"] = {"seed": seed, **(settings.get("rollout_buffer_kwargs") or {})}
-    if settings.get("replay_buffer_class") is TokenReplayBuffer:
-        own = {"seed": seed, "gamma": settings["gamma"]}
+    if issubclass(row.algorithm, OffPolicyAlgorithm):
+        own = {"seed": seed, "gamma": settings.get("gamma", 0.99)}
+        if row.algorithm in (DQN, QRDQN) and "n_steps" in settings:  # which they only hand on to a buffer of their own
+            own["n_steps"] = settings.pop("n_steps")
         settings["replay_buffer_kwargs"] = {**own, **(settings.get("replay_buffer_kwargs") or {})}
     settings["policy_kwargs"] = {"backbone": backbone, **(settings.get("policy_kwargs") or {})}
     envs = make_vec_env(env_id, num_envs=num_envs, seed=seed, **env_kwargs, **tokenizer)
     model = row.algorithm(row.policy, envs, seed=seed, **settings)
+    if isinstance(model, OffPolicyAlgorithm):
+        model.action_space = PolicySpace(model.action_space, model)  # type: ignore[arg-type]
+        if env_kwargs.get("constrain"):
+            assert isinstance(model.policy, MaskedPolicy)
+            model.policy.mask_source = model.replay_buffer.masks = envs  # type: ignore[union-attr]
     for holder in (model, getattr(model, "rollout_buffer", None)):
         if getattr(holder, "needs_reference", False):
             holder.reference = copy.deepcopy(model.policy).requires_grad_(False)  # type: ignore[union-attr]

@@ -2,7 +2,16 @@
 
 from agents.memory.cache import RowCache
 from agents.memory.packed import PackedBatch
+from agents.memory.packed_replay import PackedReplayBuffer
+from agents.memory.prioritized import PrioritizedReplayBuffer
 from agents.memory.replay import TokenReplayBuffer
 from agents.memory.rollout import PackedRolloutBuffer
 
-__all__ = ["PackedBatch", "PackedRolloutBuffer", "RowCache", "TokenReplayBuffer"]
+__all__ = [
+    "PackedBatch",
+    "PackedReplayBuffer",
+    "PackedRolloutBuffer",
+    "PrioritizedReplayBuffer",
+    "RowCache",
+    "TokenReplayBuffer",
+]

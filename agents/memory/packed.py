@@ -21,12 +21,14 @@ class PackedBatch:
         segment: ``(steps,)`` int64, the sequence on which a step lies.
         position: ``(steps,)`` int64, the last token of the step's observation.
         choices: ``(steps, choices, tokens)`` int64 candidates at choice level, else ``None``.
+        masks: ``(steps, vocabulary)`` bool at token level where the environment says what is admissible, else ``None``.
     """
 
     ids: Tensor
     segment: Tensor
     position: Tensor
     choices: Tensor | None = None
+    masks: Tensor | None = None
 
     def __len__(self) -> int:
         return len(self.segment)

@@ -120,7 +120,8 @@ class TokenReader(nn.Module):
         return logits[..., : self.space.vocab_size]
 
     def choice_scores(self, hidden: Tensor, choices: Tensor) -> Tensor:
-        """Scores ``(batch, choices)`` of candidates ``(batch, choices, tokens)`` in contexts ``(batch, hidden)``.
+        """Scores ``(batch, choices)`` of candidates ``(batch, choices, tokens)`` in contexts ``(batch, hidden)``, or
+        ``(batch, heads, choices)`` in ``(batch, heads, hidden)``.
 
         Context and candidate are read apart and meet in a scaled product, as in the deep reinforcement relevance
         network (He et al. 2016, sec. 3); equal candidates of a batch are read once.
@@ -131,5 +132,6 @@ class TokenReader(nn.Module):
         read = self.backbone(distinct[:, :width])
         last = read[torch.arange(len(distinct), device=read.device), (lengths - 1).clamp(min=0)]
         keys = self.key(last)[which].unflatten(0, choices.shape[:2])
-        scores = torch.einsum("bh,bch->bc", self.query(hidden), keys) / math.sqrt(hidden.shape[-1])
-        return scores.masked_fill(choices[..., 0] == self.space.pad_id, MASKED)
+        scores = torch.einsum("b...h,bch->b...c", self.query(hidden), keys) / math.sqrt(hidden.shape[-1])
+        absent = choices[..., 0] == self.space.pad_id
+        return scores.masked_fill(absent if hidden.dim() == 2 else absent[:, None], MASKED)
