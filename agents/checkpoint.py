@@ -114,7 +114,8 @@ def load(path: str | os.PathLike[str]) -> BaseAlgorithm:
 def export(model: BaseAlgorithm, folder: str | os.PathLike[str]) -> Path:
     """Write the language model and its tokenizer as a plain Hugging Face folder; LoRA adapters are merged in.
 
-    ``transformers.AutoModelForCausalLM.from_pretrained(folder)`` reads it. Heads for values and choices stay behind.
+    ``agents.load_backbone(folder)`` reads it, and so does the class of ``transformers`` that the backbone's
+    ``auto_class`` names, for a GRU after ``import agents.backbones``. Heads for values and choices stay behind.
     """
     folder = Path(folder)
     policy: Any = model.policy
@@ -132,8 +133,9 @@ def _tokenizer(model: BaseAlgorithm) -> Any:
     from transformers import AutoTokenizer, PreTrainedTokenizerFast
 
     recipe = model.recipe  # type: ignore[attr-defined]
-    name = recipe["env_kwargs"].get("tokenizer") or (TINY if recipe["backbone"] == TINY else None)
-    if name in (TINY, "textenvs"):
+    backbone = recipe["backbone"]
+    name = recipe["env_kwargs"].get("tokenizer") or ("textenvs" if backbone == TINY else tokenizer_of(backbone))
+    if name == "textenvs":
         return PreTrainedTokenizerFast(
             tokenizer_file=str(SHIPPED_FILE),
             bos_token="<bos>",
@@ -144,7 +146,7 @@ def _tokenizer(model: BaseAlgorithm) -> Any:
             sep_token="<sep>",
             chat_template=_CHAT_TEMPLATE,
         )
-    return tokenizer_of(recipe["backbone"]) if name is None else AutoTokenizer.from_pretrained(name)
+    return AutoTokenizer.from_pretrained(name) if isinstance(name, str) else name
 
 
 def _merged(language_model: Any) -> Any:

@@ -12,6 +12,8 @@ from typing import Any
 from stable_baselines3 import A2C, DQN, PPO
 from stable_baselines3.common.base_class import BaseAlgorithm
 
+from agents.backbones import from_scratch
+from agents.backbones.base import read_tokenizer
 from agents.learners.dpo import DPO
 from agents.learners.episodic import EpisodicAlgorithm
 from agents.learners.group import GRPO, RLOO
@@ -165,11 +167,14 @@ def _keywords(algorithm: type[BaseAlgorithm]) -> set[str]:
 
 
 def tokenizer_of(backbone: Any) -> Any:
-    """The tokenizer that belongs to a model given by name, path or GGUF file."""
+    """The tokenizer that belongs to a model given by name, path or GGUF file; the shipped one for a model from
+    scratch."""
     from pathlib import Path
 
     from transformers import AutoTokenizer
 
+    if from_scratch(backbone):
+        return "textenvs"
     if not isinstance(backbone, str | Path):
         raise ValueError("a model object brings no tokenizer: give env_kwargs={'tokenizer': ...}")
     path = Path(backbone)
@@ -178,7 +183,7 @@ def tokenizer_of(backbone: Any) -> Any:
             raise FileNotFoundError(f"no model file {str(backbone)!r}")
         return AutoTokenizer.from_pretrained(str(path.parent), gguf_file=path.name)
     try:
-        return AutoTokenizer.from_pretrained(str(backbone))
+        return read_tokenizer(str(backbone))
     except (OSError, ValueError) as error:
         raise FileNotFoundError(
             f"no model {str(backbone)!r} with a tokenizer: give 'tiny' (shipped), an existing folder or .gguf file, "
