@@ -4,28 +4,10 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any, ClassVar, Protocol
 
 import torch
 from torch import Tensor, nn
-
-_TOKENIZER_FILES = ("tokenizer*", "vocab*", "*.model")
-
-
-def read_tokenizer(name_or_path: str) -> Any:
-    """The ``transformers`` tokenizer in a folder, or of a Hugging Face name.
-
-    Raises:
-        OSError, ValueError: there is none. (For a folder that holds only a model, ``transformers`` itself makes an
-            empty one up.)
-    """
-    from transformers import AutoTokenizer
-
-    folder = Path(name_or_path)
-    if folder.is_dir() and not any(any(folder.glob(pattern)) for pattern in _TOKENIZER_FILES):
-        raise OSError(f"{folder} holds no tokenizer")
-    return AutoTokenizer.from_pretrained(name_or_path)
 
 
 class HiddenCache(Protocol):

@@ -11,7 +11,8 @@ from torch import Tensor, nn
 from torch.nn.functional import pad
 from torch.utils.checkpoint import checkpoint
 
-from agents.backbones.base import Backbone, read_tokenizer
+from agents.backbones.base import Backbone
+from agents.backbones.tokenizers import read_tokenizer
 from agents.memory.cache import ContextCache
 
 _CHUNK = 8192  # tokens read at once; of more, activations are computed again for the gradient instead of kept

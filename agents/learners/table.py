@@ -13,7 +13,7 @@ from stable_baselines3 import A2C, DQN, PPO
 from stable_baselines3.common.base_class import BaseAlgorithm
 
 from agents.backbones import from_scratch
-from agents.backbones.base import read_tokenizer
+from agents.backbones.tokenizers import read_tokenizer
 from agents.learners.dpo import DPO
 from agents.learners.episodic import EpisodicAlgorithm
 from agents.learners.group import GRPO, RLOO
