@@ -14,6 +14,8 @@ from stable_baselines3 import A2C, DQN, PPO
 from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
 
+from agents.backbones import from_scratch
+from agents.backbones.tokenizers import read_tokenizer
 from agents.learners.ddqn import DDQN
 from agents.learners.dpo import DPO
 from agents.learners.episodic import EpisodicAlgorithm
@@ -184,11 +186,14 @@ def _keywords(algorithm: type[BaseAlgorithm]) -> set[str]:
 
 
 def tokenizer_of(backbone: Any) -> Any:
-    """The tokenizer that belongs to a model given by name, path or GGUF file."""
+    """The tokenizer that belongs to a model given by name, path or GGUF file; the shipped one for a model from
+    scratch."""
     from pathlib import Path
 
     from transformers import AutoTokenizer
 
+    if from_scratch(backbone):
+        return "textenvs"
     if not isinstance(backbone, str | Path):
         raise ValueError("a model object brings no tokenizer: give env_kwargs={'tokenizer': ...}")
     path = Path(backbone)
@@ -197,7 +202,7 @@ def tokenizer_of(backbone: Any) -> Any:
             raise FileNotFoundError(f"no model file {str(backbone)!r}")
         return AutoTokenizer.from_pretrained(str(path.parent), gguf_file=path.name)
     try:
-        return AutoTokenizer.from_pretrained(str(backbone))
+        return read_tokenizer(str(backbone))
     except (OSError, ValueError) as error:
         raise FileNotFoundError(
             f"no model {str(backbone)!r} with a tokenizer: give 'tiny' (shipped), an existing folder or .gguf file, "

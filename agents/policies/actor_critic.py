@@ -139,19 +139,20 @@ class TokenActorCriticPolicy(ActorCriticPolicy):
             the sums over its tokens.
         """
         batch = obs if isinstance(obs, PackedBatch) else self.reader.single(obs, actions)
-        hidden = self.reader.backbone(batch.ids)  # (segments, tokens, hidden)
-        last = hidden[batch.segment, batch.position]
-        values = self.critic(last)
         if not self.reader.turn_level:
+            last = self.reader.backbone.states(batch.ids, batch.segment, batch.position)
             distribution = self._categorical(last, batch.choices)
-            return values, distribution.log_prob(actions.long().flatten()), distribution.entropy()
+            return self.critic(last), distribution.log_prob(actions.long().flatten()), distribution.entropy()
         actions = actions.long()
         spoken = (actions != self.reader.space.pad_id) & ((actions == self.reader.space.end_id).cumsum(dim=1) <= 1)
         step, offset = spoken.nonzero(as_tuple=True)
-        distribution = self._categorical(hidden[batch.segment[step], batch.position[step] + offset], None)
+        segment = torch.cat([batch.segment, batch.segment[step]])
+        position = torch.cat([batch.position, batch.position[step] + offset])
+        last, hidden = self.reader.backbone.states(batch.ids, segment, position).tensor_split([len(batch)])
+        distribution = self._categorical(hidden, None)
         zeros = torch.zeros(len(actions), device=last.device)
         log_prob = zeros.index_add(0, step, distribution.log_prob(actions[step, offset]))
-        return values, log_prob, zeros.index_add(0, step, distribution.entropy())
+        return self.critic(last), log_prob, zeros.index_add(0, step, distribution.entropy())
 
     def predict_values(self, obs: Tensor) -> Tensor:  # type: ignore[override]
         """State values ``(batch, 1)``."""

@@ -53,7 +53,7 @@ class MaskedPolicy(BasePolicy):
 def states_of(reader: TokenReader, obs: Tensor | PackedBatch) -> tuple[Tensor, Tensor | None, Tensor | None]:
     """Hidden states ``(steps, hidden)``, candidates (choice level) and masks of plain or packed observations."""
     if isinstance(obs, PackedBatch):
-        return reader.backbone(obs.ids)[obs.segment, obs.position], obs.choices, obs.masks
+        return reader.backbone.states(obs.ids, obs.segment, obs.position), obs.choices, obs.masks
     return reader.last_hidden(obs), reader.choices(obs) if reader.choice_level else None, None
 
 

@@ -9,8 +9,8 @@ import torch
 from gymnasium import spaces
 from torch import Tensor, nn
 
-from agents.backbones import CausalBackbone, load_backbone
-from agents.memory.cache import RowCache
+from agents.backbones import Backbone, load_backbone
+from agents.backbones.base import HiddenCache
 from agents.memory.packed import PackedBatch
 from textenvs.tokens.spaces import TokenSpace, UtteranceSpace
 
@@ -44,7 +44,7 @@ class TokenReader(nn.Module):
         self.space = observation_space
         self.turn_level = isinstance(action_space, UtteranceSpace)
         self.choice_level = observation_space.max_choices > 0
-        self.backbone: CausalBackbone = load_backbone(backbone, **keywords)
+        self.backbone: Backbone = load_backbone(backbone, **keywords)
         longest = observation_space.window + (observation_space.max_utterance_tokens if self.turn_level else 0)
         if self.backbone.max_length is not None and longest > self.backbone.max_length:
             raise ValueError(
@@ -56,9 +56,14 @@ class TokenReader(nn.Module):
                 f"the environment's tokenizer has {observation_space.vocab_size} tokens and the model only "
                 f"{self.backbone.vocab_size}: give the environment the model's own tokenizer=..."
             )
+        if not {*self.backbone.own_ids} <= {*observation_space.special_ids}:
+            raise ValueError(
+                f"the model's mask token {self.backbone.own_ids[0]} is a word of the environment's tokenizer: give the "
+                "environment the model's own tokenizer=..."
+            )
         self.longest = longest
         self.cached = True  # False recomputes every context
-        self._cache: list[RowCache] = []  # a list keeps the cache out of the module tree and of state_dict
+        self._cache: list[HiddenCache] = []  # a list keeps the cache out of the module tree and of state_dict
         forbidden = torch.zeros(self.backbone.vocab_size, dtype=torch.bool)
         forbidden[list(observation_space.special_ids)] = True
         forbidden[observation_space.vocab_size :] = True
@@ -95,8 +100,8 @@ class TokenReader(nn.Module):
             choices=self.choices(observations) if self.choice_level else None,
         )
 
-    def cache(self, rows: int) -> RowCache:
-        """The key-value cache for ``rows`` environments; another number of rows starts another cache."""
+    def cache(self, rows: int) -> HiddenCache:
+        """The cache for ``rows`` environments; another number of rows starts another cache."""
         if not self._cache or len(self._cache[0].lengths) != rows:
             self._cache[:] = [self.backbone.new_cache(rows, self.longest)]
         return self._cache[0]
@@ -110,8 +115,8 @@ class TokenReader(nn.Module):
         """``last_hidden`` of ids ``(batch, tokens)`` with ``lengths`` ``(batch,)``."""
         one_of_many = len(ids) == 1 and bool(self._cache) and len(self._cache[0].lengths) > 1
         if torch.is_grad_enabled() or one_of_many or not self.cached:
-            hidden = self.backbone(ids[:, : int(lengths.max())])
-            return hidden[torch.arange(len(ids), device=ids.device), lengths - 1]
+            rows = torch.arange(len(ids), device=ids.device)
+            return self.backbone.states(ids[:, : int(lengths.max())], rows, lengths - 1)
         return self.cache(len(ids)).last_hidden(ids, lengths)
 
     def token_logits(self, hidden: Tensor) -> Tensor:
@@ -129,8 +134,8 @@ class TokenReader(nn.Module):
         distinct, which = torch.unique(choices.flatten(0, 1), dim=0, return_inverse=True)
         lengths = (distinct != self.space.pad_id).sum(dim=1)
         width = max(int(lengths.max()), 1)
-        read = self.backbone(distinct[:, :width])
-        last = read[torch.arange(len(distinct), device=read.device), (lengths - 1).clamp(min=0)]
+        rows = torch.arange(len(distinct), device=distinct.device)
+        last = self.backbone.states(distinct[:, :width], rows, (lengths - 1).clamp(min=0))
         keys = self.key(last)[which].unflatten(0, choices.shape[:2])
         scores = torch.einsum("b...h,bch->b...c", self.query(hidden), keys) / math.sqrt(hidden.shape[-1])
         absent = choices[..., 0] == self.space.pad_id
