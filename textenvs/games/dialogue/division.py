@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
+from textenvs.games.dialogue.stances import stance
 from textenvs.parsing import MAX_CHARACTERS, number, words
 
 ITEMS = ("book", "hat", "ball")
@@ -31,18 +32,6 @@ _LINKS = _set("the of my your other these those more only just")
 
 _UNLESS = re.compile(r"\b(?:no|not|never|nothing|can't|cannot|won't)\b[\w ']{0,30}?\bwithout\b")
 _TABLE = re.compile(r"\b(book|hat|ball)s?\s*[=:]\s*([0-9]+)")
-_NOT_A_NO = re.compile(r"\b(?:no problem|not bad|why not|no worries|no objections?)\b")
-_LEAVES = re.compile(
-    r"\b(?:walk(?:ing)?(?: away| out)?|leave|leaving|quit|good ?bye|bye|forget it|i'?m out|i give up|call it off)\b"
-)
-_REFUSES = re.compile(
-    r"\b(?:no|nope|nah|not|never|refuse|reject|decline|too (?:little|low|few|much)|unfair|unacceptable|more)\b|n[o']t\b"
-)
-_ACCEPTS = re.compile(
-    r"\b(?:deal|accept|accepted|agree|agreed|ok|okay|yes|yeah|yep|yup|sure|fine|done|good|great|works|perfect|"
-    r"problem|bad|worries|objections?|right|take it|why)\b"
-)
-_ASKS = re.compile(r"\b(?:what|which|how|offer|propose|proposal|want|hello|hi|hey|please|your)\b|\?")
 
 
 class Act(NamedTuple):
@@ -69,11 +58,7 @@ def read(text: str, pool: Split) -> Act:
     if claims.hint or claims.any:
         split = None if claims.hint else claims.settle()
         return Act("propose", split) if split is not None else Act("unknown", hint=claims.hint)
-    plain = _NOT_A_NO.sub(lambda found: found[0].split()[-1] if found[0] != "why not" else "why", text)
-    for kind, pattern in (("leave", _LEAVES), ("refuse", _REFUSES), ("accept", _ACCEPTS), ("refuse", _ASKS)):
-        if pattern.search(plain):
-            return Act(kind)
-    return Act("unknown")
+    return Act(stance(text))
 
 
 def count(amount: int, name: str) -> str:
