@@ -23,12 +23,13 @@ _OWNER |= dict.fromkeys(_set("you u your yours yourself youll"), "you")
 _OTHER = {"me": "you", "you": "me"}
 _GIVE = _set("give giving gives leave leaving offer offering let letting hand concede sacrifice spare")
 _TAKE = _set("take have keep get grab")
-_NOT = _set("not without except besides minus but dont")
+_NOT = _set("not without except besides minus but")
+_CANNOT = _set("cannot cant dont wont")
 _ALL = _set("all both every")
 _EACH = _set("each items item things stuff kind type")
 _REST = _set("rest others remainder else remaining leftovers left leftover")
 _UNOWNED = frozenset(("and", "for", "to", "is", "are", "goes", "go", ""))
-_LINKS = _set("the of my your other these those more only just")
+_LINKS = _set("the of other these those more only just")
 
 _UNLESS = re.compile(r"\b(?:no|not|never|nothing|can't|cannot|won't)\b[\w ']{0,30}?\bwithout\b")
 _TABLE = re.compile(r"\b(book|hat|ball)s?\s*[=:]\s*([0-9]+)")
@@ -101,11 +102,9 @@ class _Claims:
         self._group, self._negated = [], False
         amount: int | str | None = None
         for place, heard in enumerate([*said, ""]):
-            word = (
-                "not" if heard.endswith(("n't", "n’t")) or heard in ("cannot", "cant") else re.split("['’]", heard)[0]
-            )
+            word = "not" if heard.endswith("n't") or heard in _CANNOT else heard.split("'")[0]
             previous = said[place - 1] if place else ""
-            if word in _LINKS and word not in ("my", "your"):
+            if word in _LINKS:
                 continue
             if word in _ITEM_OF:
                 self._claim(_ITEM_OF[word], amount, plural=word.endswith("s"))

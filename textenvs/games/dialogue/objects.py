@@ -23,8 +23,8 @@ _FILLERS = _set(
     "my we one some any something anything thing object item that this which of in on at for to from with by into "
     "inside as than use used using useful make made usually typically often mostly mainly generally normally commonly "
     "sometimes considered kind type sort there ever also just so then ok okay well please tell know think thinking "
-    "answer its it's they them their these those find found get got live lives need really actually maybe perhaps or out "
-    "right if and"
+    "answer its it's they them their these those find found get got live lives need really actually maybe perhaps "
+    "or out right if and"
 )
 _GUESS = _set(
     "is it a an the i guess think say that my answer are you thinking of could be this it's its so ok then maybe "
