@@ -85,7 +85,7 @@ def optimum(problem: Problem, turns: int) -> float:
 @pytest.mark.parametrize(
     ("priors", "signs", "noise", "turns"),
     [
-        ((0.6, 0.4), ("10",), 0.0, 7),
+        ((0.6, 0.3, 0.1), ("100",), 0.0, 7),
         ((0.5, 0.3, 0.2), ("100", "011"), 0.1, 9),
         ((0.5, 0.3, 0.2), ("100", "011"), 0.1, 2),
         ((0.45, 0.45, 0.1), ("010", "110"), 0.3, 1),
@@ -131,6 +131,8 @@ def test_the_technician() -> None:
         ("is it a paper jam?", ("", 0)),
         ("change the cartrige", ("fix", 1)),
         ("we need an engineer", ("fix", 4)),
+        ("the red light, is it on?", ("check", 0)),
+        ("mend the empty ink", ("fix", 1)),
         ("is the red light on, and does a test page come out?", ("", 0)),
         ("update the driver", ("fix", 2)),
         ("printer", ("", 0)),
@@ -197,6 +199,13 @@ def test_what_is_certain_is_done_at_once() -> None:
     assert best(problem, Known((UNASKED, UNASKED), (True, True)), 9) == ("fix", 2)
 
 
+def test_all_sizes_can_be_drawn() -> None:
+    for causes, checks in itertools.product(range(3, 8), range(1, 7)):
+        game = Support(causes, checks, noise=0.25)
+        assert "answers are wrong in 25% of the checks" in game.reset(np.random.default_rng(0))
+        assert len({*game.valid_actions()}) == causes + checks == game.max_choices
+
+
 @given(st.text())
 def test_any_text_is_answered(text: str) -> None:
     turn = start(FIVE).step(text)
@@ -206,8 +215,8 @@ def test_any_text_is_answered(text: str) -> None:
 @pytest.mark.parametrize(
     ("knobs", "message"),
     [
-        ({"causes": 1}, "causes must be 2 to 7, not 1"),
-        ({"causes": 8}, "causes must be 2 to 7, not 8"),
+        ({"causes": 2}, "causes must be 3 to 7, not 2"),
+        ({"causes": 8}, "causes must be 3 to 7, not 8"),
         ({"checks": 0}, "checks must be 1 to 6, not 0"),
         ({"noise": 0.5}, "noise must be at least 0 and below 0.5, not 0.5"),
     ],

@@ -92,7 +92,7 @@ class Support(Game):
 
     | keyword | easy | medium | hard | meaning |
     |---|---|---|---|---|
-    | ``causes`` | 3 | 5 | 6 | possible causes, the defect among them (2 to 7) |
+    | ``causes`` | 3 | 5 | 6 | possible causes, the defect among them (3 to 7) |
     | ``checks`` | 2 | 4 | 5 | what the customer can be asked (1 to 6) |
     | ``noise`` | 0 | 0.05 | 0.1 | probability that the answer to a check is wrong |
     | ``max_turns`` | 9 | 13 | 15 | truncation: ``causes`` and ``checks`` and four more |
@@ -125,8 +125,8 @@ class Support(Game):
     }
 
     def __init__(self, causes: int = 5, checks: int = 4, noise: float = 0.05) -> None:
-        if not 2 <= causes <= 7:
-            raise ValueError(f"causes must be 2 to 7, not {causes!r}")
+        if not 3 <= causes <= 7:
+            raise ValueError(f"causes must be 3 to 7, not {causes!r}")
         if not 1 <= checks <= 6:
             raise ValueError(f"checks must be 1 to 6, not {checks!r}")
         if not 0 <= noise < 0.5:
