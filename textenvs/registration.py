@@ -45,7 +45,16 @@ _ENTRIES = sorted(
             "control", Blocks="blocks", CartPole="cart_pole", FrozenLake="frozen_lake", Lander="lander", Taxi="taxi"
         ),
         *_shipped("decisions", Bandit="bandit", Memory="memory", Mountain="mountain"),
-        *_shipped("dialogue", Dialogue="dialogue"),
+        *_shipped(
+            "dialogue",
+            Bargain="bargain",
+            Dialogue="dialogue",
+            GuessCity="guess_city",
+            Negotiation="negotiation",
+            Support="support",
+            Tutor="tutor",
+            TwentyQuestions="twenty_questions",
+        ),
         *_shipped(
             "language",
             Classification="classification",
@@ -56,6 +65,7 @@ _ENTRIES = sorted(
             Translation="translation",
         ),
         *_shipped("questions", Arithmetic="arithmetic", MultiHop="multi_hop", Reading="reading"),
+        *_shipped("safety", Safety="safety"),
         *_shipped("tools", Calculator="calculator", SQL="sql", Shell="shell"),
         *_shipped(
             "words",

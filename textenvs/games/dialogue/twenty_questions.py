@@ -84,13 +84,13 @@ class TwentyQuestions(Game):
 
     ## Expert
 
-    It knows the table and holds a Bayesian belief. Exact while answers are right and at most 12 objects are left, thus
-    always at easy: a branch and bound search for the fewest questions on average. Else a script: the question after
-    which the fewest are to be expected, where a belief is taken to need as many as the best possible table would need
-    for as many equally likely objects as it has the entropy of. Its mean return is -3.04, -8.32 and -11.0 at easy,
-    medium and hard, and it finds 100%, 100% and 90% of the objects. At medium it averages -8.49 over all 338, where no
-    player, whatever the table, could have more than -7.86. Random choice has -14.4, -19.7 and -19.7 and finds 50%, 5%
-    and 3%.
+    A script that knows the table and holds a Bayesian belief. While answers are right and at most 12 objects are left,
+    thus always at easy, it is exact: a branch and bound search for the fewest questions on average. Else it asks the
+    question after which the fewest are to be expected, where a belief is taken to need as many as the best possible
+    table would need for as many equally likely objects as it has the entropy of. Its mean return is -3.04, -8.32 and
+    -11.0 at easy, medium and hard, and it finds 100%, 100% and 90% of the objects. At medium it averages -8.49 over all
+    338, where no player, whatever the table, could have more than -7.86. Random choice has -14.4, -19.7 and -19.7 and
+    finds 50%, 5% and 3%.
 
     ## Source
 
