@@ -33,19 +33,21 @@ class Blackjack(Game):
 
     ```
     blackjack, 5 hands. hit or stick. above 21 loses, an ace is 11 or 1, the dealer draws to 17. ace and 10 beat any
-    other 21. hand 1: you have 10 7, dealer shows 10.
+    other 21. hand 1: you have 10 3, dealer shows 5.
     > stick
-    dealer has 10 10: you lose. hand 2: you have 10 2, dealer shows 10.
+    dealer has 5 5 10: you lose. hand 2: you have 10 6, dealer shows 7.
     > hit
-    you have 10 2 6.
+    you draw 10 and bust. hand 3: you have 10 ace, dealer shows ace.
     > stick
-    dealer has 10 10: you lose. hand 3: you have 5 9, dealer shows 8.
+    dealer has ace 9: you win. hand 4: you have ace 5, dealer shows 10.
     > hit
-    you draw 10 and bust. hand 4: you have 9 10, dealer shows 8.
+    you have ace 5 7.
+    > hit
+    you draw 10 and bust. hand 5: you have 3 4, dealer shows 5.
+    > hit
+    you have 3 4 10.
     > stick
-    dealer has 8 3 3 8: you win. hand 5: you have ace 7, dealer shows 5.
-    > stick
-    dealer has 5 10 10: you win.
+    dealer has 5 9 3: a draw.
     ```
 
     ## Observation
