@@ -20,7 +20,7 @@ _ODD = _FLOOR * 0b010101  # the rows 1, 3 and 5 from below, where a threat is wo
 _EVEN = _FLOOR * 0b101010
 _INNER = _COLUMN[2] | _COLUMN[3] | _COLUMN[4]
 WIN = 1000  # of which a disk on the board takes 1, so that a sooner win is worth more
-_NODES = 4000  # of search for one move of the strong player
+_NODES = 3000  # of search for one move of the strong player
 
 
 def playable(taken: int) -> int:
@@ -48,7 +48,7 @@ def drop(mine: int, taken: int, column: int) -> tuple[int, int]:
 
 
 def winning_cells(mine: int, taken: int) -> int:
-    """The empty cells that would complete four of ``mine``, within reach or not."""
+    """The empty cells that would complete four of ``mine`` (upright ones from below), within reach or not."""
     found = (mine << 1) & (mine << 2) & (mine << 3)
     for step in (6, 7, 8):
         pair = (mine << step) & (mine << 2 * step)
@@ -87,7 +87,8 @@ def foresee(mine: int, taken: int, depth: int, alpha: int = -WIN, beta: int = WI
 
 def seen_best(mine: int, taken: int, depth: int) -> list[int]:
     """The columns that are best for the mover as far as it sees ``depth`` moves ahead; all of them at depth 0."""
-    best, found = -WIN, []
+    best = -WIN
+    found: list[int] = []
     for column in columns(taken):
         theirs, after = drop(mine, taken, column)
         if depth and four(mine | after ^ taken):
