@@ -11,6 +11,8 @@ from textenvs.game import Game, Turn
 from textenvs.games.board.slide_2048 import DIRECTIONS, FOUR_CHANCE, best_direction, slide
 from textenvs.parsing import direction
 
+_MISUNDERSTOOD = -0.1
+
 
 class Game2048(Game):
     """Text2048-v0: slide and merge tiles until one of them reaches the target.
@@ -24,20 +26,26 @@ class Game2048(Game):
     ## Example transcript
 
     ```
-    2048 up to 64: slide the tiles left, down, right or up; equal ones merge. board: - - - / - 2 2 / - - -
+    2048 up to 64: slide the tiles left, down, right or up; equal ones merge. board: 2 - - / - - - / 2 - -
+    > right
+    - - 2 / - 2 - / - - 2
     > down
-    - - - / - - 2 / - 2 2
+    - 2 - / - - - / - 2 4
     > left
-    - - - / 2 - - / 4 - 2
+    2 - - / - - - / 2 4 2
+    > right
+    - - 2 / 2 - - / 2 4 2
     > left
-    - 2 - / 2 - - / 4 2 -
-    > left
-    2 - - / 2 - - / 4 2 2
+    2 - 4 / 2 - - / 2 4 2
+    > right
+    - 2 4 / - 4 2 / 2 4 2
     ...
-    > down
-    - 2 2 / 4 4 8 / 32 32 4
     > left
-    4 - - / 8 8 - / 64 4 -. you reach 64.
+    32 2 2 / 32 4 - / 8 2 4
+    > left
+    32 4 2 / 32 4 - / 8 2 4
+    > down
+    - - - / 64 8 2 / 8 2 4. you reach 64.
     ```
 
     ## Observation
@@ -47,13 +55,14 @@ class Game2048(Game):
     ## Action
 
     Free text with one direction in it: ``left``, ``slide down``, ``swipe right!``, ``n``. Several directions, or none,
-    are not understood. That and a direction in which nothing moves cost a turn and change nothing.
+    are not understood. Then, and where nothing moves in the direction, a turn goes by and the board stays as it is.
 
     ## Reward
 
     The points of the turn, the sum of the tiles that merging made, as a share of the ``target * (log2(target) - 1)``
     points that it takes to make the target out of twos. The target itself is paid with whatever is missing to 1, and
     no more than 1 is paid in all: the return is 1 when the target is reached and the share of the way else.
+    What is not understood costs 0.1.
 
     ## Episode end
 
@@ -71,17 +80,16 @@ class Game2048(Game):
 
     ## Expert
 
-    A script: expectimax over one to three new tiles, further where there is less room, with hand-made values of rows
-    and columns (room, equal neighbours, order) at the leaves. It reaches the
-    target in 100%, 100% and 86% of the episodes at easy, medium and hard, in about 40, 150 and 125 turns; its mean
-    return is 1, 1 and 0.96. Random moves among those that move something reach it in 10%, 8% and 0%; their mean return
-    is 0.54, 0.58 and 0.10.
+    A script: expectimax over one new tile, or two where there is little room, with hand-made values of rows
+    and columns (room, equal neighbours, order) at the leaves. It reaches the target in 100%, 100% and 85% of the
+    episodes at easy, medium and hard, in about 37, 143 and 123 turns; its mean return is 1.00, 1.00 and 0.95. Random
+    moves among those that move something reach it in 11%, 8% and 0%; their mean return is 0.55, 0.59 and 0.10.
 
     ## Source
 
     2048 by Gabriele Cirulli (2014); the game, with a target and a limit of turns, as in GEM
-    (``gem/envs/game_env/game_2048.py``), which pays for each larger tile. The weights of the expert's values are those
-    of Robert Xiao's ``2048-ai``.
+    (``gem/envs/game_env/game_2048.py``), which pays for each larger tile; what is not understood costs the
+    same there. The weights of the expert's values are those of Robert Xiao's ``2048-ai``.
 
     ## Version history
 
@@ -120,7 +128,7 @@ class Game2048(Game):
         """Slide."""
         named = direction(action)
         if named is None:
-            return Turn("say left, down, right or up.")
+            return Turn("say left, down, right or up.", _MISUNDERSTOOD)
         after, points = slide(self._board, named)
         if after == self._board:
             return Turn(f"nothing moves {named}.")
