@@ -35,10 +35,15 @@ _ENTRIES = sorted(
     [
         *_shipped(
             "board",
+            Blackjack="blackjack",
             ChessEndgame="chess_endgame",
+            ConnectFour="connect_four",
+            Game2048="game_2048",
             Hanoi="hanoi",
             KuhnPoker="kuhn_poker",
+            Minesweeper="minesweeper",
             Nim="nim",
+            Sudoku="sudoku",
             TicTacToe="tic_tac_toe",
         ),
         *_shipped(
