@@ -6,6 +6,7 @@ import heapq
 from collections.abc import Iterable, Iterator, Set
 from functools import lru_cache
 from itertools import count
+from typing import NamedTuple
 
 from textenvs.games.control.missions import Clause, happens, where
 from textenvs.games.control.rooms import (
@@ -39,40 +40,48 @@ def plan(world: World, state: State, clause: Clause) -> tuple[str, ...] | None:
     leg = _leg(world, state, clause)
     if leg is None:
         return None
-    asked = leg.targets if leg.task in ("pick up", "put") else ()
+    asked = leg.clause.targets if leg.clause.task in ("pick up", "put") else ()
     found = _Search(world, state, leg, frozenset({*asked, state.carried}), tidy=True).run()
     return found or _Search(world, state, leg, frozenset(range(len(world.things))), tidy=False).run()
 
 
-def _leg(world: World, state: State, clause: Clause) -> Clause | None:
+class _Leg(NamedTuple):
+    """A clause, and the cell that must be within reach afterwards, without moving anything, if there is one."""
+
+    clause: Clause
+    then: int = NOWHERE
+
+
+def _leg(world: World, state: State, clause: Clause) -> _Leg | None:
     """The clause, or what has to be done before it."""
     locked = [door for door, how in enumerate(state.doors) if how == LOCKED]
-    floor = world.floor - {world.door_cells[door] for door in locked}
-    faced = _faced(world, state, floor)
+    faced = _faced(world, state, _unlocked(world, state))
 
     def reached(numbers: Iterable[int]) -> bool:
         return any(number == state.carried or where(world, state, number) in faced for number in numbers)
 
-    def others(key: int) -> set[int]:
-        return {cell for thing, cell in enumerate(state.cells) if thing != key}
-
     shut = {len(world.things) + door for door in locked} if clause.task == "open" else set()
     if reached(set(clause.targets) - shut) and (not clause.beside or reached(clause.beside)):
-        return clause
+        return _Leg(clause)
     for door in locked:
-        number = len(world.things) + door
+        cell = world.door_cells[door]
         key = Thing("key", world.doors[door].colour)
         keys = tuple(number for number, thing in enumerate(world.things) if thing == key)
-        if world.door_cells[door] not in faced or not reached(keys):
+        if cell not in faced or not reached(keys):
             continue
-        # A key that leaves the way to the door blocked would have to be put down again to clear it.
-        good = tuple(each for each in keys if world.door_cells[door] in _faced(world, state, floor - others(each)))
-        if not good:
-            return Clause("go to", (number,), (), "")
-        if state.carried in good:
-            return Clause("open", (number,), (), "")
-        return Clause("pick up", good, (), "")
+        if state.carried in keys and _is_clear(world, state, cell):
+            return _Leg(Clause("open", (len(world.things) + door,), (), ""))
+        return _Leg(Clause("pick up", keys, (), ""), cell)
     return None
+
+
+def _unlocked(world: World, state: State) -> frozenset[int]:
+    return world.floor - {cell for cell, how in zip(world.door_cells, state.doors, strict=True) if how == LOCKED}
+
+
+def _is_clear(world: World, state: State, cell: int) -> bool:
+    """Whether the robot can come to face a cell without moving anything."""
+    return cell in _faced(world, state, _unlocked(world, state) - set(state.cells))
 
 
 def _faced(world: World, state: State, floor: Set[int]) -> set[int]:
@@ -92,8 +101,9 @@ def _faced(world: World, state: State, floor: Set[int]) -> set[int]:
 class _Search:
     """A* with a lower bound that knows walls, doors and the things that stay, but lets the others be walked through."""
 
-    def __init__(self, world: World, start: State, clause: Clause, movable: frozenset[int], tidy: bool) -> None:
-        self.world, self.start, self.clause, self.movable = world, start, clause, movable
+    def __init__(self, world: World, start: State, leg: _Leg, movable: frozenset[int], tidy: bool) -> None:
+        self.world, self.start, self.then, self.movable = world, start, leg.then, movable
+        self.clause = clause = leg.clause
         fixed = {cell for thing, cell in enumerate(start.cells) if thing not in movable}
         self.floor = world.floor - fixed
         self.turns = (1, world.width, -1, -world.width)
@@ -124,7 +134,7 @@ class _Search:
             if costs[state] < cost:
                 continue
             for action, after in self.moves(state):
-                if happens(self.world, state, action, after, self.clause):
+                if self.is_end(state, action, after):
                     if None not in parents or cost < costs[parents[None][0]]:
                         parents[None] = state, action
                         heapq.heappush(queue, (cost + 1, -cost - 1, next(order), None))
@@ -133,6 +143,11 @@ class _Search:
                     parents[after] = state, action
                     heapq.heappush(queue, (cost + 1 + self.bound(after), -cost - 1, next(order), after))
         return None
+
+    def is_end(self, state: State, action: str, after: State) -> bool:
+        """Whether an action ends the leg."""
+        ends = happens(self.world, state, action, after, self.clause)
+        return ends and (self.then == NOWHERE or _is_clear(self.world, after, self.then))
 
     def actions(self, parents: dict[State | None, tuple[State, str]]) -> tuple[str, ...]:
         """The way back from the end."""
@@ -153,7 +168,7 @@ class _Search:
                 continue
             after = act(self.world, state, action)
             untidy = action == "drop" and front in self.doorways
-            if after != state and (not untidy or happens(self.world, state, action, after, self.clause)):
+            if after != state and (not untidy or self.is_end(state, action, after)):
                 yield action, after
 
     def may_toggle(self, state: State, front: int) -> bool:
