@@ -86,13 +86,19 @@ def draw_mission(
     parts: list[Clause] = []
     for _ in range(_TRIES):
         clause = _draw_clause(world, state, tasks, rng)
-        if clause is not None and clause not in parts:
+        if clause is not None and not any(_overlap(clause, part) for part in parts):
             parts.append(clause)
         if len(parts) == number:
             split = 1 + int(rng.integers(min(2, number)))
             first, then = tuple(parts[:split]), tuple(parts[split:])
             return Mission(first, then, _say(first, then, after=bool(rng.integers(2))))
     return None
+
+
+def _overlap(clause: Clause, other: Clause) -> bool:
+    """Whether one action may do both: who opens a door has gone to it."""
+    alike = clause.task == other.task or {clause.task, other.task} == {"go to", "open"}
+    return alike and not set(clause.targets).isdisjoint(other.targets)
 
 
 def _say(first: Sequence[Clause], then: Sequence[Clause], after: bool) -> str:

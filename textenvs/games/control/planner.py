@@ -31,8 +31,8 @@ def plan(world: World, state: State, clause: Clause) -> tuple[str, ...] | None:
     """The fewest actions for the next leg of a clause, or ``None`` if the clause cannot be done.
 
     Where a locked door shuts off what is needed, the legs are to pick up its key, to open it, and what remains. In a
-    leg only what it says to pick up or put and what is carried is moved, nothing is left before a door, and no box is
-    opened; where that cannot work, since something was left in the way, everything may be moved anywhere.
+    leg only what it says to pick up or put and what is carried is moved, nothing else is left before a door, and no
+    box is opened. Where that cannot work, since something was left in the way, the leg is to pick that up.
     """
     for needed in filter(None, (clause.targets, clause.beside)):
         if not any(where(world, state, number) != NOWHERE or number == state.carried for number in needed):
@@ -40,9 +40,18 @@ def plan(world: World, state: State, clause: Clause) -> tuple[str, ...] | None:
     leg = _leg(world, state, clause)
     if leg is None:
         return None
-    asked = leg.clause.targets if leg.clause.task in ("pick up", "put") else ()
-    found = _Search(world, state, leg, frozenset({*asked, state.carried}), tidy=True).run()
+    found = _search(world, state, leg)
+    if found is None and (thing := _blocking(world, state, leg)) is not None:
+        found = _search(world, state, _Leg(Clause("pick up", (thing,), (), "")))
     return found or _Search(world, state, leg, frozenset(range(len(world.things))), tidy=False).run()
+
+
+def _search(world: World, state: State, leg: _Leg) -> tuple[str, ...] | None:
+    return _Search(world, state, leg, _moved(state, leg.clause), tidy=True).run()
+
+
+def _moved(state: State, clause: Clause) -> frozenset[int]:
+    return frozenset({*(clause.targets if clause.task in ("pick up", "put") else ()), state.carried})
 
 
 class _Leg(NamedTuple):
@@ -82,6 +91,34 @@ def _unlocked(world: World, state: State) -> frozenset[int]:
 def _is_clear(world: World, state: State, cell: int) -> bool:
     """Whether the robot can come to face a cell without moving anything."""
     return cell in _faced(world, state, _unlocked(world, state) - set(state.cells))
+
+
+def _blocking(world: World, state: State, leg: _Leg) -> int | None:
+    """The first thing in the way to what a leg needs, on the way with the fewest of them."""
+    clause = leg.clause
+    floor, moved = _unlocked(world, state), _moved(state, clause)
+    things = {cell: thing for thing, cell in enumerate(state.cells) if cell != NOWHERE and thing not in moved}
+    needed = [[where(world, state, number) for number in numbers] for numbers in (clause.targets, clause.beside)]
+    for goals in (*needed, [leg.then]):
+        # The least of what is in the way and of steps decides, so that the choice stays the same on the way there.
+        queue: list[tuple[int, int, int, int]] = [(0, 0, state.cell, NOWHERE)]
+        seen = set()
+        while queue:
+            crossed, steps, cell, first = heapq.heappop(queue)
+            if cell in seen:
+                continue
+            seen.add(cell)
+            beside = [cell + step for step in (1, world.width, -1, -world.width)]
+            if not set(beside).isdisjoint(goals):
+                if first != NOWHERE:
+                    return first
+                break
+            for near in beside:
+                thing = things.get(near, NOWHERE)
+                if near in floor:
+                    item = crossed + (thing != NOWHERE), steps + 1, near, thing if first == NOWHERE else first
+                    heapq.heappush(queue, item)
+    return None
 
 
 def _faced(world: World, state: State, floor: Set[int]) -> set[int]:

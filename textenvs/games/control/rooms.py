@@ -20,6 +20,9 @@ _SIGHT = 6  # cells ahead
 _SIDE = 3  # cells to either side
 _TRIES = 1000
 
+_Room = tuple[int, int]  # row and column
+_Wall = tuple[_Room, _Room]  # between two rooms
+
 
 class Thing(NamedTuple):
     """Something to name in a mission."""
@@ -220,31 +223,27 @@ def _try_world(
     door_cells = tuple(_door_cell(door, pitch, width, rng) for door in doors)
     colours = tuple(Thing("door", COLOURS[rng.integers(len(COLOURS))]) for _ in doors)
     held = [Thing(KINDS[rng.integers(len(KINDS))], COLOURS[rng.integers(len(COLOURS))]) for _ in range(things)]
-    free = [cell for room in rooms.values() for cell in room]
+    inside = [cell for room in rooms.values() for cell in room]
     open_cells = [cell for name, room in rooms.items() if name != shut for cell in room]
-    if len(free) < things + 2:
-        return None
+    doorways = {cell + step for cell in door_cells for step in (1, width, -1, -width)}
+    free = [cell for cell in inside if cell not in doorways]
     cells = [free[n] for n in rng.permutation(len(free))[:things]]
     if shut:
         held.append(Thing("key", colours[0].colour))
         cells.append(open_cells[rng.integers(len(open_cells))])
     start = open_cells[rng.integers(len(open_cells))]
-    world = World(width, rows * pitch + 1, frozenset([*free, *door_cells]), tuple(held), colours, door_cells)
+    world = World(width, rows * pitch + 1, frozenset([*inside, *door_cells]), tuple(held), colours, door_cells)
     states = tuple(LOCKED if shut and n == 0 else CLOSED for n in range(len(doors)))
     state = State(start, int(rng.integers(4)), NOWHERE, tuple(cells), states)
-    apart = len({*cells, start}) == len(cells) + 1
+    apart = len({*cells, start}) == len(held) + 1
     return (world, state) if apart and ahead(world, state) not in [*cells, *door_cells] else None
 
 
-Room = tuple[int, int]
-Wall = tuple[Room, Room]
-
-
-def _connect(rooms: list[Room], walls: list[Wall], shut: Room | None) -> list[Wall]:
+def _connect(rooms: list[_Room], walls: list[_Wall], shut: _Room | None) -> list[_Wall]:
     """Walls, in their order, that get a door, until all rooms but the locked one are connected."""
     first = next(room for room in rooms if room != shut)
     wanted = len(rooms) - (shut is not None)
-    doors: list[Wall] = []
+    doors: list[_Wall] = []
     for wall in walls:
         if len(_reached(doors, first)) == wanted:
             break
@@ -252,14 +251,14 @@ def _connect(rooms: list[Room], walls: list[Wall], shut: Room | None) -> list[Wa
     return doors
 
 
-def _reached(doors: list[Wall], start: Room) -> set[Room]:
+def _reached(doors: list[_Wall], start: _Room) -> set[_Room]:
     reached = {start}
     for _ in doors:
         reached |= {room for door in doors if reached & set(door) for room in door}
     return reached
 
 
-def _door_cell(door: Wall, pitch: int, width: int, rng: np.random.Generator) -> int:
+def _door_cell(door: _Wall, pitch: int, width: int, rng: np.random.Generator) -> int:
     (i, j), (_, right) = door
     along = 1 + int(rng.integers(pitch - 1))
     row, column = (i * pitch + along, right * pitch) if right > j else ((i + 1) * pitch, j * pitch + along)
