@@ -30,8 +30,8 @@ class Robot(Game):
 
     ## Description
 
-    You steer a robot through a grid of rooms and read what it sees before it. The mission is BabyAI's: go to, pick up or
-    open something, put one thing next to another, or several of these in any order (``and``) or one after the other
+    You steer a robot through a grid of rooms and read what it sees before it. The mission is BabyAI's: go to, pick up
+    or open something, put one thing next to another, or several of these in any order (``and``) or one after the other
     (``then``, ``after you``). "Go to" is done when the robot faces such a thing, "open" when it toggles such a door
     open, "put" when it drops such a thing in a cell that has a side in common with the other. "A ball" is any ball.
 
@@ -115,11 +115,11 @@ class Robot(Game):
 
     ## Source
 
-    BabyAI (Chevalier-Boisvert et al. 2019) in the words of BabyAI-Text (Carta et al. 2023, GLAM), which puts the view in
-    sentences. Dynamics, view and reward are Minigrid's. Missions do not tell places ("on your left"); the turn limit is
-    BabyAI's for one task, also where there are more; nothing lies before a door at the start; "go to" looks for a thing
-    where it is now, not, as in BabyAI, where it was before it was picked up; and no two tasks of a mission are done by
-    the same action.
+    BabyAI (Chevalier-Boisvert et al. 2019) in the words of BabyAI-Text (Carta et al. 2023, GLAM), which puts the view
+    in sentences. Dynamics, view and reward are Minigrid's. Missions do not tell places ("on your left"); the turn limit
+    is BabyAI's for one task, also where there are more; nothing lies before a door at the start; "go to" looks for a
+    thing where it is now, not, as in BabyAI, where it was before it was picked up; and no two tasks of a mission are
+    done by the same action.
 
     ## Version history
 
