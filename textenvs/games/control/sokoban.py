@@ -80,9 +80,9 @@ class Sokoban(Game):
     ## Expert
 
     Exact: A* over pushes for the fewest moves, which is also the highest return; a box that could reach no target even
-    if it were alone ends a branch. It needs 7, 11 and 16 moves on average, always succeeds and returns 10.2, 10.9 and 11.4
-    at easy, medium and hard. Random play returns -4.8, -7.9 and -11.1 and succeeds in 9%, 5% and 1.5% of the episodes.
-    Where the level cannot be solved any more the expert says left.
+    if it were alone ends a branch. It needs 7, 11 and 16 moves on average, always succeeds and returns 10.2, 10.9 and
+    11.4 at easy, medium and hard. Random play returns -4.8, -7.9 and -11.1 and succeeds in 9%, 5% and 1.5% of the
+    episodes. Where the level cannot be solved any more the expert says left.
 
     ## Source
 
