@@ -46,8 +46,16 @@ _ENTRIES = sorted(
             Sudoku="sudoku",
             TicTacToe="tic_tac_toe",
         ),
+        *_shipped("continual", Switch="switch"),
         *_shipped(
-            "control", Blocks="blocks", CartPole="cart_pole", FrozenLake="frozen_lake", Lander="lander", Taxi="taxi"
+            "control",
+            Blocks="blocks",
+            CartPole="cart_pole",
+            FrozenLake="frozen_lake",
+            Lander="lander",
+            Robot="robot",
+            Sokoban="sokoban",
+            Taxi="taxi",
         ),
         *_shipped("decisions", Bandit="bandit", Memory="memory", Mountain="mountain"),
         *_shipped(
