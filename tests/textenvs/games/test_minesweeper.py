@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from textenvs.games.board import mines as grid
 from textenvs.games.board.minesweeper import Minesweeper
 
-NOT_UNDERSTOOD = ("say reveal or flag with row and column, 1 to 4.", -0.1, False, {})
+NOT_UNDERSTOOD: tuple[Any, ...] = ("say reveal or flag with row and column, 1 to 4.", -0.1, False, {})
 ROWS = ("*...", "....", "*...", "..*.")  # *100 2200 *211 12*1
 
 
@@ -119,7 +119,7 @@ def test_the_first_cell_and_those_around_it_are_free_and_all_other_layouts_come_
 
 def flood(cell: int, laid: frozenset[int], barred: set[int], size: int) -> set[int]:
     """Another implementation: the cells that open, spread until nothing changes."""
-    opened, before = {cell}, set()
+    opened, before = {cell}, set[int]()
     while opened != before:
         before = set(opened)
         for other in before:

@@ -15,7 +15,7 @@ from textenvs.games.board.sudoku import Sudoku
 
 PUZZLE = "1.3. .41. .1.3 4.2."
 SOLVED = "1234 3412 2143 4321"
-NOT_UNDERSTOOD = ("say row, column and digit, each 1 to 4.", -1 / 16, False, {})
+NOT_UNDERSTOOD: tuple[Any, ...] = ("say row, column and digit, each 1 to 4.", -1 / 16, False, {})
 
 
 def digits(text: str) -> tuple[int, ...]:
@@ -50,7 +50,7 @@ def _covers(needs: Any, placements: Any, chosen: dict[int, int]) -> Iterator[dic
     if not needs:
         yield dict(chosen)
         return
-    for cell, digit in sorted(min(needs.values(), key=len)):
+    for cell, digit in sorted(min(needs.values(), key=lambda placed: len(placed))):
         covered = placements[cell, digit]
         gone = {placement for need in covered for placement in needs[need]}
         rest = {need: left - gone for need, left in needs.items() if need not in covered}
