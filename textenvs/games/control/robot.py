@@ -104,15 +104,15 @@ class Robot(Game):
 
     ## Expert
 
-    Near exact: it knows the whole map, so that no player who does not can be expected to keep up with it. Each leg
-    takes the fewest actions (A* over the true state): the tasks in the order of the mission, where need be before them
-    to fetch the key of a locked door and to open it. Within a leg it moves only what the mission or the lock asks for
-    and what it carries, drops nothing else before a door, and opens no box; if something was left in the way, it takes
-    that away. In two rooms of size 5 with two things, where breadth-first search over all states is feasible, missions
-    of one task took it 1.2% more actions than the optimum, missions of up to two tasks 3.6%. It needs 4, 12 and 24
-    actions on average, always succeeds and returns 0.91, 0.85 and 0.84 at easy, medium and hard; random play returns
-    0.17, 0.06 and 0.04 and succeeds in 29%, 10% and 6% of the episodes. Where the mission has become impossible it
-    turns on the spot.
+    A script, near the optimum: it knows the whole map, so that no player who does not can be expected to keep up with
+    it. Each leg takes the fewest actions (A* over the true state): the tasks in the order of the mission, where need be
+    before them to fetch the key of a locked door and to open it. Within a leg it moves only what the mission or the
+    lock asks for and what it carries, drops nothing else before a door, and opens no box; if something was left in the
+    way, it takes that away. In two rooms of size 5 with two things, where breadth-first search over all states is
+    feasible, missions of one task took it 1.2% more actions than the optimum, missions of up to two tasks 3.6%. It
+    needs 4, 12 and 24 actions on average, always succeeds and returns 0.91, 0.85 and 0.84 at easy, medium and hard;
+    random play returns 0.17, 0.06 and 0.04 and succeeds in 29%, 10% and 6% of the episodes. Where the mission has
+    become impossible it turns on the spot.
 
     ## Source
 
