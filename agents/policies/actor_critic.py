@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torch.distributions import Categorical
 
 from agents.memory.packed import PackedBatch
+from agents.policies.chosen import draw, score, score_states
 from agents.policies.reader import TokenReader
 from textenvs.tokens.spaces import UtteranceSpace
 
@@ -96,13 +97,19 @@ class TokenActorCriticPolicy(ActorCriticPolicy):
         if self.reader.turn_level:
             actions, log_probs = self._speak(obs, hidden, deterministic)
             return actions, values, log_probs
-        distribution = self._categorical(hidden, self.reader.choices(obs) if self.reader.choice_level else None)
-        actions = distribution.logits.argmax(dim=1) if deterministic else distribution.sample()
-        return actions, values, distribution.log_prob(actions)
+        logits = self._logits(hidden, self.reader.choices(obs) if self.reader.choice_level else None)
+        actions, log_probs = _pick(logits, deterministic)
+        return actions, values, log_probs
 
-    def _categorical(self, hidden: Tensor, choices: Tensor | None) -> Categorical:
-        logits = self.reader.token_logits(hidden) if choices is None else self.reader.choice_scores(hidden, choices)
-        return Categorical(logits=logits, validate_args=False)
+    def _logits(self, hidden: Tensor, choices: Tensor | None) -> Tensor:
+        return self.reader.token_logits(hidden) if choices is None else self.reader.choice_scores(hidden, choices)
+
+    def _score(self, hidden: Tensor, choices: Tensor | None, actions: Tensor) -> tuple[Tensor, Tensor]:
+        """Log-probabilities and entropies ``(steps,)`` of tokens or choices ``(steps,)`` in states ``(steps, hidden)``."""
+        if choices is not None:
+            return score(self.reader.choice_scores(hidden, choices), actions)
+        backbone = self.reader.backbone
+        return score_states(backbone.logits, hidden, backbone.vocab_size, actions, self.reader.forbidden)
 
     def _speak(self, obs: Tensor, hidden: Tensor, deterministic: bool) -> tuple[Tensor, Tensor]:
         """Write one utterance in every environment, ``(environments, tokens)``, and its log-probabilities."""
@@ -113,11 +120,11 @@ class TokenActorCriticPolicy(ActorCriticPolicy):
         log_probs = torch.zeros(len(ids), device=ids.device)
         speaking = torch.ones(len(ids), dtype=torch.bool, device=ids.device)
         for step in range(space.max_utterance_tokens):
-            distribution = self._categorical(hidden, None)
-            tokens = distribution.logits.argmax(dim=1) if deterministic else distribution.sample()
-            log_probs += torch.where(speaking, distribution.log_prob(tokens), 0.0)
-            actions[speaking, step] = tokens[speaking]
-            ids[speaking, lengths[speaking]] = tokens[speaking]
+            tokens, chosen = _pick(self.reader.token_logits(hidden), deterministic)
+            log_probs += chosen.where(speaking, 0.0)
+            actions[:, step] = tokens.where(speaking, space.pad_id)
+            slots = lengths.clamp(max=ids.shape[1] - 1)[:, None]
+            ids.scatter_(1, slots, tokens[:, None].where(speaking[:, None], ids.gather(1, slots)))
             lengths = lengths + speaking
             speaking = speaking & (tokens != space.end_id)
             if not speaking.any() or step + 1 == space.max_utterance_tokens:
@@ -141,18 +148,16 @@ class TokenActorCriticPolicy(ActorCriticPolicy):
         batch = obs if isinstance(obs, PackedBatch) else self.reader.single(obs, actions)
         if not self.reader.turn_level:
             last = self.reader.backbone.states(batch.ids, batch.segment, batch.position)
-            distribution = self._categorical(last, batch.choices)
-            return self.critic(last), distribution.log_prob(actions.long().flatten()), distribution.entropy()
+            return self.critic(last), *self._score(last, batch.choices, actions.long().flatten())
         actions = actions.long()
         spoken = (actions != self.reader.space.pad_id) & ((actions == self.reader.space.end_id).cumsum(dim=1) <= 1)
         step, offset = spoken.nonzero(as_tuple=True)
         segment = torch.cat([batch.segment, batch.segment[step]])
         position = torch.cat([batch.position, batch.position[step] + offset])
         last, hidden = self.reader.backbone.states(batch.ids, segment, position).tensor_split([len(batch)])
-        distribution = self._categorical(hidden, None)
+        log_prob, entropy = self._score(hidden, None, actions[step, offset])
         zeros = torch.zeros(len(actions), device=last.device)
-        log_prob = zeros.index_add(0, step, distribution.log_prob(actions[step, offset]))
-        return self.critic(last), log_prob, zeros.index_add(0, step, distribution.entropy())
+        return self.critic(last), zeros.index_add(0, step, log_prob), zeros.index_add(0, step, entropy)
 
     def predict_values(self, obs: Tensor) -> Tensor:  # type: ignore[override]
         """State values ``(batch, 1)``."""
@@ -164,8 +169,17 @@ class TokenActorCriticPolicy(ActorCriticPolicy):
             raise ValueError("a distribution over whole utterances has no closed form: use the token or choice level")
         choices = self.reader.choices(obs) if self.reader.choice_level else None
         wrapped = CategoricalDistribution(int(self.action_space.n))  # type: ignore[attr-defined]
-        wrapped.distribution = self._categorical(self.reader.last_hidden(obs), choices)
+        wrapped.distribution = Categorical(
+            logits=self._logits(self.reader.last_hidden(obs), choices), validate_args=False
+        )
         return wrapped
 
     def _predict(self, observation: Tensor, deterministic: bool = False) -> Tensor:  # type: ignore[override]
         return self(observation, deterministic=deterministic)[0]
+
+
+def _pick(logits: Tensor, deterministic: bool) -> tuple[Tensor, Tensor]:
+    """Actions ``(rows,)`` under ``logits`` ``(rows, all)`` and their log-probabilities ``(rows,)``."""
+    log_probs = logits.log_softmax(dim=1)
+    actions = logits.argmax(dim=1) if deterministic else draw(log_probs)
+    return actions, log_probs.gather(1, actions[:, None])[:, 0]
