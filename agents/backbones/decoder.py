@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from agents.memory.cache import version_of
+from agents.memory.cache import Version
 
 # How a layer's queries (tokens, heads, size) meet its keys and values (tokens, key heads, size): (tokens, heads * size).
 Attend = Callable[[int, Tensor, Tensor, Tensor], Tensor]
@@ -131,6 +131,7 @@ class Copies:
     def __init__(self, decoder: Decoder) -> None:
         self.decoder = decoder
         self.version: tuple[int, Any] | None = None
+        self._version: Version | None = None
         self.layers: list[_Layer] = []
         self._logits: tuple[Callable[[Tensor], Tensor], Any] | None = None
 
@@ -142,7 +143,9 @@ class Copies:
 
     def current(self, dtype: Any) -> list[_Layer]:
         """The layers, in step with the model."""
-        version = (version_of(self.decoder.model), dtype)
+        if self._version is None:
+            self._version = Version(self.decoder.model)
+        version = (self._version(), dtype)
         if version != self.version:
             self.layers = []
             self.layers = [_Layer(layer, dtype) for layer in self.decoder.base.layers]
@@ -152,7 +155,7 @@ class Copies:
 
     def logits(self, hidden: Tensor) -> Tensor | None:
         """As ``Decoder.head``."""
-        if self.version is None or self.version[0] != version_of(self.decoder.model):
+        if self.version is None or self._version is None or self.version[0] != self._version():
             return None
         dtype = self.version[1]
         if self._logits is None:

@@ -23,9 +23,16 @@ _REFILL = 16  # rows with more new tokens than this are computed apart from thos
 _PRODUCTS = 256  # up to so many visible slots two batched products are faster than the fused attention of processors
 
 
-def version_of(model: nn.Module) -> int:
-    """A number that grows with every change of the weights."""
-    return sum(parameter._version for parameter in model.parameters())
+class Version:
+    """Tells whether the weights of a model have changed."""
+
+    def __init__(self, model: nn.Module) -> None:
+        # Walking through all modules at every token would cost a large model milliseconds.
+        self._held = [module._parameters for module in model.modules() if module._parameters]
+
+    def __call__(self) -> int:
+        """A number that differs from that of any other state of the weights."""
+        return sum(id(each) + each._version for held in self._held for each in held.values() if each is not None)
 
 
 class _Rows:
@@ -38,6 +45,7 @@ class _Rows:
         self.ids = torch.full((rows, window), -1, dtype=torch.int64, device=device)
         self.lengths = torch.zeros(rows, dtype=torch.int64, device=device)
         self.version = -1
+        self._version = Version(backbone)
 
     def take(self, ids: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
         """Hold new ids ``(rows, width)`` of ``lengths`` ``(rows,)``; how many first ids of each row are as they were,
@@ -52,7 +60,7 @@ class _Rows:
 
     def renew(self) -> None:
         """Empty all rows if the weights have changed."""
-        version = version_of(self.backbone)
+        version = self._version()
         if version != self.version:
             self.version = version
             self.lengths.zero_()
