@@ -28,7 +28,8 @@ class CausalBackbone(Backbone):
 
     def __init__(self, model: Any, frozen: bool = False, autocast: torch.dtype | None = None) -> None:
         super().__init__(model, frozen, autocast)
-        self._decoder = Decoder(model) if Decoder.reads(model) else None
+        # The model's layers over flat tokens, where it is of a family that Decoder knows.
+        self.decoder = Decoder(model) if Decoder.reads(model) else None
 
     @classmethod
     def reads(cls, config: Any) -> bool:
@@ -57,11 +58,6 @@ class CausalBackbone(Backbone):
                 input_ids=ids, past_key_values=cache, use_cache=cache is not None, return_dict=True, **keywords
             )
         return output.last_hidden_state.float()
-
-    @property
-    def decoder(self) -> Decoder | None:
-        """The model's layers over flat tokens, where it is of a family that ``Decoder`` knows."""
-        return self._decoder if self._decoder is not None and Decoder.reads(self.model) else None
 
     def states(self, ids: Tensor, segment: Tensor, position: Tensor) -> Tensor:
         """One pass over the sequences gives every step; what several of them begin with is read once."""

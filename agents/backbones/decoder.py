@@ -96,27 +96,22 @@ class Decoder:
     @torch.no_grad()
     def generate(self, tokens: Tensor, positions: Tensor, attend: Attend, wanted: Tensor | None, dtype: Any) -> Tensor:
         """As ``run``, without gradient, from copies of the weights in ``dtype`` that are laid out for speed."""
-        copies = self.copies.current(dtype)
+        layers = self.copies.current(dtype)
         hidden = functional.embedding(tokens, self.base.embed_tokens.weight).float()
         cos, sin = self.angles(positions)
-        last = len(self.base.layers) - 1
-        turned = self.heads + self.key_heads
-        for index, (layer, weights) in enumerate(zip(self.base.layers, copies, strict=True)):
-            inner = _normal(hidden, layer.input_layernorm).to(dtype)
-            mixed = weights.attention(inner).unflatten(1, (turned + self.key_heads, self.size))
-            both = mixed[:, :turned]
-            if hasattr(layer.self_attn, "q_norm"):
-                queries, keys = both.float().tensor_split([self.heads], dim=1)
-                queries, keys = _normal(queries, layer.self_attn.q_norm), _normal(keys, layer.self_attn.k_norm)
-                both = torch.cat([queries, keys], dim=1)
-            both = _turn(both.float(), cos, sin)
-            seen = attend(index, both[:, : self.heads], both[:, self.heads :], mixed[:, turned:])
-            if index == last and wanted is not None:
+        heads, turned = self.heads, self.heads + self.key_heads
+        for index, layer in enumerate(layers):
+            mixed = layer.attention(layer.before(hidden).to(dtype)).view(len(hidden), -1, self.size)
+            both = mixed[:, :turned].float()
+            if layer.query is not None and layer.key is not None:
+                both = torch.cat([layer.query(both[:, :heads]), layer.key(both[:, heads:])], dim=1)
+            both = _turn(both, cos, sin)
+            seen = attend(index, both[:, :heads], both[:, heads:], mixed[:, turned:])
+            if index + 1 == len(layers) and wanted is not None:
                 seen, hidden = seen[wanted], hidden[wanted]
-            hidden = hidden + weights.out(seen.to(dtype))
-            inner = _normal(hidden, layer.post_attention_layernorm).to(dtype)
-            gate, up = weights.widen(inner).chunk(2, dim=1)
-            hidden = hidden + weights.narrow(layer.mlp.act_fn(gate).mul_(up))
+            hidden = hidden + layer.out(seen.to(dtype))
+            gate, up = layer.widen(layer.between(hidden).to(dtype)).chunk(2, dim=1)
+            hidden = hidden + layer.narrow(layer.active(gate).mul_(up))
         return _normal(hidden, self.base.norm)
 
     def head(self, hidden: Tensor) -> Tensor | None:
@@ -165,14 +160,28 @@ class Copies:
 
 
 class _Layer:
-    """The products of one layer."""
+    """One layer's products and what stands between them, all at hand: looking modules up costs as much as small ones."""
 
     def __init__(self, layer: Any, dtype: Any) -> None:
         attention, mlp = layer.self_attn, layer.mlp
+        self.before, self.between = _Norm(layer.input_layernorm), _Norm(layer.post_attention_layernorm)
+        self.query = _Norm(attention.q_norm) if hasattr(attention, "q_norm") else None
+        self.key = _Norm(attention.k_norm) if hasattr(attention, "k_norm") else None
         self.attention = _linear([attention.q_proj, attention.k_proj, attention.v_proj], dtype)
         self.out = _linear([attention.o_proj], dtype)
         self.widen = _linear([mlp.gate_proj, mlp.up_proj], dtype)
+        self.active = mlp.act_fn
         self.narrow = _linear([mlp.down_proj], dtype)
+
+
+class _Norm:
+    """``_normal`` with its weights at hand."""
+
+    def __init__(self, norm: Any) -> None:
+        self.weight, self.epsilon = norm.weight.detach().float(), norm.variance_epsilon
+
+    def __call__(self, hidden: Tensor) -> Tensor:
+        return functional.rms_norm(hidden, self.weight.shape, self.weight, self.epsilon)
 
 
 def _linear(modules: list[Any], dtype: torch.dtype) -> Callable[[Tensor], Tensor]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from agents.backbones.decoder import Decoder
     from agents.backbones.recurrent import RecurrentBackbone
 
+_VERSION = attrgetter("_version")
 _REFILL = 16  # rows with more new tokens than this are computed apart from those that got one or two
 _PRODUCTS = 256  # up to so many visible slots two batched products are faster than the fused attention of processors
 
@@ -28,11 +30,11 @@ class Version:
 
     def __init__(self, model: nn.Module) -> None:
         # Walking through all modules at every token would cost a large model milliseconds.
-        self._held = [module._parameters for module in model.modules() if module._parameters]
+        self._weights = list(model.parameters())
 
     def __call__(self) -> int:
-        """A number that differs from that of any other state of the weights."""
-        return sum(id(each) + each._version for held in self._held for each in held.values() if each is not None)
+        """A number that grows with every change."""
+        return sum(map(_VERSION, self._weights))
 
 
 class _Rows:
@@ -229,7 +231,8 @@ class FlatCache(_Rows):
             if len(chosen):
                 self._groups.append(self._several(rows[chosen], starts[chosen], ends[chosen], offsets[chosen]))
         every = len(rows) == len(self.hidden)
-        hidden = self.decoder.generate(tokens, positions, self._attend, None if len(of) == len(rows) else last, self.dtype)
+        wanted = None if len(of) == len(rows) else last
+        hidden = self.decoder.generate(tokens, positions, self._attend, wanted, self.dtype)
         if every:
             self.hidden = hidden
         else:
@@ -324,7 +327,7 @@ class _Group:
         mask = None if self.mask is None else self.mask.to(queries.dtype)
         asked = queries[self.tokens.flatten()] if new > 1 or len(queries) > rows else queries
         if new == 1:  # the queries that share a key head are its rows, so that no key is repeated
-            asked = asked.view(rows, keys.shape[1], -1, size)
+            asked = asked.reshape(rows, keys.shape[1], -1, size)
             if queries.device.type == "cpu" and self.visible <= _PRODUCTS:
                 return _products(asked, keys, values, mask, scale).reshape(rows, -1)
             return scaled_dot_product_attention(asked, keys, values, attn_mask=mask, scale=scale).reshape(rows, -1)

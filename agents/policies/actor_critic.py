@@ -54,7 +54,7 @@ class TokenActorCriticPolicy(ActorCriticPolicy):
         if not isinstance(action_space, spaces.Discrete | UtteranceSpace):
             raise TypeError(f"a token policy needs Discrete or UtteranceSpace actions, not {action_space}")
         if optimizer_kwargs is None:
-            optimizer_kwargs = {"weight_decay": 0.0} if optimizer_class is torch.optim.AdamW else {}
+            optimizer_kwargs = {"weight_decay": 0.0, "fused": True} if optimizer_class is torch.optim.AdamW else {}
         BasePolicy.__init__(
             self,
             observation_space,

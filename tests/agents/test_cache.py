@@ -78,8 +78,8 @@ def test_only_new_tokens_are_computed() -> None:
     model = backbone("llama")
     cache = model.new_cache(3, WINDOW)
     computed: list[int] = []
-    forward = model._decoder.generate
-    model._decoder.generate = lambda tokens, *rest: computed.append(len(tokens)) or forward(tokens, *rest)
+    forward = model.decoder.generate
+    model.decoder.generate = lambda tokens, *rest: computed.append(len(tokens)) or forward(tokens, *rest)
     ids = torch.randint(1, VOCABULARY, (3, 30))
     cache.last_hidden(ids, torch.tensor([20, 10, 29]))
     cache.last_hidden(ids, torch.tensor([21, 11, 30]))
