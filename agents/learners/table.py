@@ -9,13 +9,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from sb3_contrib import QRDQN
+import gymnasium as gym
+from sb3_contrib import QRDQN, TRPO, MaskablePPO
 from stable_baselines3 import A2C, DQN, PPO
 from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
 
 from agents.backbones import from_scratch
 from agents.backbones.tokenizers import read_tokenizer
+from agents.learners.actor_critic import AC
 from agents.learners.ddqn import DDQN
 from agents.learners.dpo import DPO
 from agents.learners.episodic import EpisodicAlgorithm
@@ -25,8 +27,14 @@ from agents.learners.imitation import BC, ExpertIteration, FilteredBC
 from agents.learners.reinforce import REINFORCE
 from agents.learners.sac_discrete import SACDiscrete
 from agents.learners.warm_up import PolicySpace
-from agents.memory import PackedReplayBuffer, PackedRolloutBuffer
-from agents.policies import TokenActorCriticPolicy, TokenQPolicy, TokenQuantilePolicy
+from agents.memory import PackedMaskableRolloutBuffer, PackedReplayBuffer, PackedRolloutBuffer
+from agents.policies import (
+    TokenActorCriticPolicy,
+    TokenMaskablePolicy,
+    TokenQPolicy,
+    TokenQuantilePolicy,
+    TokenTrustRegionPolicy,
+)
 from agents.policies.implicit_q import TokenImplicitQPolicy
 from agents.policies.masks import MaskedPolicy
 from agents.policies.soft_actor_critic import TokenSACPolicy
@@ -42,12 +50,14 @@ class Learner:
         policy: its policy class.
         levels: action levels that it can play, the default first.
         defaults: its keywords where the user gives none.
+        masked: whether it holds tokens to the admissible utterances (``constrain=True``) where a game lists them.
     """
 
     algorithm: type[BaseAlgorithm]
     policy: type[Any]
     levels: tuple[str, ...]
     defaults: Mapping[str, Any] = field(default_factory=dict)
+    masked: bool = False
 
 
 _ON_POLICY = {"rollout_buffer_class": PackedRolloutBuffer, "gamma": 1.0, "gae_lambda": 0.95}
@@ -66,8 +76,12 @@ _VALUE: dict[str, Any] = {
 }
 _PACKED = {"replay_buffer_class": PackedReplayBuffer}
 
+# keywords of environments that have to do with tokens
+_OF_TOKENS = ("action_level", "as_text", "tokenizer", "window", "max_utterance_tokens", "constrain")
 _ACTING = ("token", "turn", "choice")
 _DISCRETE = ("choice", "token")
+
+_PPO = {**_ON_POLICY, "n_steps": 128, "batch_size": 1024, "n_epochs": 2, "learning_rate": 3e-4, "vf_coef": 0.5}
 
 LEARNERS: dict[str, Learner] = {
     "a2c": Learner(
@@ -76,6 +90,7 @@ LEARNERS: dict[str, Learner] = {
         _ACTING,
         {**_ON_POLICY, "n_steps": 32, "learning_rate": 3e-4, "use_rms_prop": False, "vf_coef": 0.5},
     ),
+    "ac": Learner(AC, TokenActorCriticPolicy, _ACTING, {"rollout_buffer_class": PackedRolloutBuffer}),
     "bc": Learner(BC, TokenActorCriticPolicy, _ACTING, {"learning_rate": 1e-3, "batch_size": 256}),
     "ddqn": Learner(DDQN, TokenQPolicy, _DISCRETE, _VALUE),
     "dpo": Learner(DPO, TokenActorCriticPolicy, _ACTING, {"learning_rate": 3e-4}),
@@ -88,16 +103,32 @@ LEARNERS: dict[str, Learner] = {
     ),
     "grpo": Learner(GRPO, TokenActorCriticPolicy, _ACTING, {"learning_rate": 3e-4}),
     "ilql": Learner(ILQL, TokenImplicitQPolicy, ("token", "choice"), {}),
-    "ppo": Learner(
-        PPO,
-        TokenActorCriticPolicy,
-        _ACTING,
-        {**_ON_POLICY, "n_steps": 128, "batch_size": 1024, "n_epochs": 2, "learning_rate": 3e-4, "vf_coef": 0.5},
+    "maskable_ppo": Learner(
+        MaskablePPO,
+        TokenMaskablePolicy,
+        ("token", "choice"),
+        {**_PPO, "rollout_buffer_class": PackedMaskableRolloutBuffer},
+        masked=True,
     ),
+    "ppo": Learner(PPO, TokenActorCriticPolicy, _ACTING, _PPO),
     "qrdqn": Learner(QRDQN, TokenQuantilePolicy, _DISCRETE, {**_VALUE, **_PACKED, "max_grad_norm": 10.0}),
     "reinforce": Learner(REINFORCE, TokenActorCriticPolicy, _ACTING, {"learning_rate": 1e-3, "n_starts": 32}),
     "rloo": Learner(RLOO, TokenActorCriticPolicy, _ACTING, {"learning_rate": 1e-3}),
     "sac_discrete": Learner(SACDiscrete, TokenSACPolicy, _DISCRETE, {}),
+    "trpo": Learner(
+        TRPO,
+        TokenTrustRegionPolicy,
+        _ACTING,
+        # A step costs as much as a dozen gradient steps, most of it the conjugate gradient's.
+        {
+            **_ON_POLICY,
+            "n_steps": 64,
+            "batch_size": 1024,
+            "learning_rate": 1e-3,
+            "cg_max_steps": 6,
+            "n_critic_updates": 4,
+        },
+    ),
 }
 
 
@@ -113,12 +144,12 @@ def make(
     """A learner on an environment with a model, ready for ``.learn(total_timesteps)``.
 
     Args:
-        learner: a name of ``LEARNERS``: ``"ppo"``, ``"a2c"``, ``"dqn"``.
+        learner: a name of ``LEARNERS``, such as ``"ppo"``, ``"grpo"`` or ``"ddqn"``.
         env_id: a registered environment id.
         backbone: what ``agents.load_backbone`` takes; a model other than ``"tiny"`` brings its own tokenizer.
         num_envs: environments played side by side.
         seed: seeds the environments, the buffers and the learner.
-        env_kwargs: keywords of ``gym.make``; ``action_level`` defaults to the learner's first level.
+        env_kwargs: keywords of ``gym.make``; ``action_level`` defaults to the learner's first level that the game has.
         overrides: keywords of the Stable-Baselines3 class, in place of the defaults of the table.
 
     Raises:
@@ -136,13 +167,11 @@ def make(
             close = difflib.get_close_matches(name, known | {"env_kwargs", "num_envs", "backbone"}, n=1)
             hint = f"; did you mean {close[0]!r}?" if close else ""
             raise TypeError(f"{learner} takes no keyword {name!r}{hint}")
-    env_kwargs = {"action_level": row.levels[0], **(env_kwargs or {})}
-    if env_kwargs["action_level"] not in row.levels:
-        raise ValueError(f"{learner} plays the levels {row.levels}, not {env_kwargs['action_level']!r}")
+    env_kwargs = _fitting(learner, env_id, env_kwargs or {})
     tokenizer = {"tokenizer": tokenizer_of(backbone)} if backbone != "tiny" and "tokenizer" not in env_kwargs else {}
     settings = {**row.defaults, **overrides}
-    own_buffer = settings.get("rollout_buffer_class") is PackedRolloutBuffer
-    if own_buffer or issubclass(row.algorithm, EpisodicAlgorithm):
+    own_buffer = settings.get("rollout_buffer_class")
+    if (own_buffer and issubclass(own_buffer, PackedRolloutBuffer)) or issubclass(row.algorithm, EpisodicAlgorithm):
         settings["rollout_buffer_kwargs"] = {"seed": seed, **(settings.get("rollout_buffer_kwargs") or {})}
     if issubclass(row.algorithm, OffPolicyAlgorithm):
         own = {"seed": seed, "gamma": settings.get("gamma", 0.99)}
@@ -171,6 +200,20 @@ def make(
         "overrides": overrides,
     }
     return model
+
+
+def _fitting(learner: str, env_id: str, env_kwargs: Mapping[str, Any]) -> dict[str, Any]:
+    """``env_kwargs`` with the action level and the constraint that fit a learner and a game, if they are not given."""
+    row, fitting = LEARNERS[learner], dict(env_kwargs)
+    knobs = {name: value for name, value in env_kwargs.items() if name not in _OF_TOKENS}
+    game = gym.make(env_id, as_text=True, **knobs).unwrapped.game  # type: ignore[attr-defined]
+    if "action_level" not in fitting:
+        fitting["action_level"] = next(level for level in row.levels if level != "choice" or game.max_choices)
+    if fitting["action_level"] not in row.levels:
+        raise ValueError(f"{learner} plays the levels {row.levels}, not {fitting['action_level']!r}")
+    if row.masked and fitting["action_level"] == "token" and game.max_choices:
+        fitting.setdefault("constrain", True)
+    return fitting
 
 
 def _keywords(algorithm: type[BaseAlgorithm]) -> set[str]:

@@ -68,10 +68,15 @@ class TokenReader(nn.Module):
         forbidden[list(observation_space.special_ids)] = True
         forbidden[observation_space.vocab_size :] = True
         self.register_buffer("forbidden", forbidden, persistent=False)
+        width = self.backbone.hidden_size
+        self.shift: nn.Linear | None = None
         if self.choice_level:
-            width = self.backbone.hidden_size
             self.query = nn.Linear(width, width)
             self.key = nn.Linear(width, width)
+        elif self.backbone.frozen:  # what can be learned of speaking: a shift of the state that the model's head reads
+            self.shift = nn.Linear(width, width)
+            nn.init.zeros_(self.shift.weight)
+            nn.init.zeros_(self.shift.bias)
 
     def split(self, observations: Tensor) -> tuple[Tensor, Tensor]:
         """Context ids ``(batch, window)`` int64 and their lengths ``(batch,)``."""
@@ -106,6 +111,11 @@ class TokenReader(nn.Module):
             self._cache[:] = [self.backbone.new_cache(rows, self.longest)]
         return self._cache[0]
 
+    def forget(self) -> None:
+        """Empty the cache: the weights are about to change."""
+        for cache in self._cache:
+            cache.lengths.zero_()
+
     def last_hidden(self, observations: Tensor) -> Tensor:
         """Hidden states ``(batch, hidden)`` at the end of each context: cached where no gradient is asked for."""
         ids, lengths = self.split(observations)
@@ -121,6 +131,8 @@ class TokenReader(nn.Module):
 
     def token_logits(self, hidden: Tensor) -> Tensor:
         """Logits ``(..., vocabulary)`` of the environment's tokens; special tokens that no utterance holds are out."""
+        if self.shift is not None:
+            hidden = hidden + self.shift(hidden)
         logits = self.backbone.logits(hidden).masked_fill(self.forbidden, MASKED)
         return logits[..., : self.space.vocab_size]
 
