@@ -73,6 +73,13 @@ class TokenReader(nn.Module):
             self.query = nn.Linear(width, width)
             self.key = nn.Linear(width, width)
 
+    def train(self, mode: bool = True) -> TokenReader:
+        """As ``nn.Module.train``; learning also empties the cache, if weights are frozen, too: what a saved learner
+        computes after loading, when there is no cache yet, must equal what it would have computed, to the last bit."""
+        if mode:
+            self._cache.clear()
+        return super().train(mode)
+
     def split(self, observations: Tensor) -> tuple[Tensor, Tensor]:
         """Context ids ``(batch, window)`` int64 and their lengths ``(batch,)``."""
         ids = observations[:, : self.space.window].long()
