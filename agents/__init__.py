@@ -10,6 +10,7 @@ _HOMES = {
     "make": "agents.learners",
     "make_vec_env": "agents.vec_env",
     "load_backbone": "agents.backbones",
+    "register_backbone": "agents.backbones",
     "PackedRolloutBuffer": "agents.memory",
     "TokenReplayBuffer": "agents.memory",
     "TokenActorCriticPolicy": "agents.policies",

@@ -71,7 +71,8 @@ class MaskedBackbone(Backbone):
         from transformers import AutoModelForMaskedLM
 
         model, found = AutoModelForMaskedLM.from_pretrained(name_or_path, dtype=torch.float32, output_loading_info=True)
-        if any(not name.startswith(f"{model.base_model_prefix}.") for name in found["missing_keys"]):
+        head = {name for name, _ in model.named_parameters() if not name.startswith(f"{model.base_model_prefix}.")}
+        if head <= {*found["missing_keys"]}:
             warnings.warn(
                 f"{name_or_path} has no masked-language-model head: it gets a fresh one, tied to its embeddings, that "
                 "has to learn which words to write; heads for values and choices do not need it",

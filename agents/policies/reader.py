@@ -47,9 +47,10 @@ class TokenReader(nn.Module):
         self.backbone: Backbone = load_backbone(backbone, **keywords)
         longest = observation_space.window + (observation_space.max_utterance_tokens if self.turn_level else 0)
         if self.backbone.max_length is not None and longest > self.backbone.max_length:
+            fits = observation_space.window - longest + self.backbone.max_length
             raise ValueError(
                 f"the environment's window needs {longest} positions and the model has {self.backbone.max_length}: "
-                "give the environment a smaller window=..."
+                f"give the environment a smaller window=..., at most {fits}"
             )
         if observation_space.vocab_size > self.backbone.vocab_size:
             raise ValueError(
