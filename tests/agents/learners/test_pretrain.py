@@ -94,20 +94,26 @@ def test_an_encoder_learns_what_goes_on_as_it_began() -> None:
     agent, env, end = TOKENIZER.agent_prefix[-1], TOKENIZER.env_prefix[-1], TOKENIZER.end_id
     letters = [100, 101]
     games = [np.array([1, env, k, agent, k, end, env, k, agent, k, end]) for k in letters for _ in range(16)]
-    optimizer = torch.optim.AdamW(task.parameters(), lr=5e-3)
-    for _ in range(200):
+    optimizer = torch.optim.AdamW(task.parameters(), lr=3e-3)
+
+    def accuracy() -> float:
+        rows, _ = task.mixed(games * 4)
+        alike = torch.tensor([len({*row.tolist()} & {*letters}) == 1 for row in rows])
+        assert (~alike).sum() > 10
+        ids = torch.as_tensor(np.stack(rows))
+        with torch.no_grad():
+            told = task.goes_on(task.backbone.encode(ids, torch.ones_like(ids, dtype=torch.bool))[:, 0])[:, 0] > 0
+        return float((told == alike).float().mean())
+
+    assert accuracy() < 0.95
+    for update in range(800):
         loss = task(games)
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
-    rows, related = task.mixed(games * 4)
-    one_letter = torch.tensor([len({*row.tolist()} & {*letters}) == 1 for row in rows])
-    with torch.no_grad():
-        ids = torch.as_tensor(np.stack(rows))
-        told = task.goes_on(task.backbone.encode(ids, torch.ones_like(ids, dtype=torch.bool))[:, 0])[:, 0] > 0
-    assert (~one_letter).sum() > 10
-    assert (told == one_letter).float().mean() > 0.95
-    assert (related | ~one_letter).float().mean() > 0.9
+        if update % 50 == 49 and accuracy() == 1.0:
+            return
+    pytest.fail(f"accuracy {accuracy():.2f} after 800 updates")
 
 
 @torch.no_grad()
