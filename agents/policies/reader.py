@@ -78,7 +78,8 @@ class TokenReader(nn.Module):
         """As ``nn.Module.train``; learning also empties the cache, if weights are frozen, too: what a saved learner
         computes after loading, when there is no cache yet, must equal what it would have computed, to the last bit."""
         if mode:
-            self._cache.clear()
+            for cache in self._cache:
+                cache.lengths.zero_()
         return super().train(mode)
 
     def split(self, observations: Tensor) -> tuple[Tensor, Tensor]:
