@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import ast
 import difflib
+import json
 import shlex
 import shutil
 import sys
@@ -78,10 +79,11 @@ def _parser() -> argparse.ArgumentParser:
     env_help = "keywords of gymnasium.make"
     command("list", _list, "show the learners")
 
+    backbone_help = "tiny, a folder, a .gguf file, a Hugging Face name, gru or a configuration as JSON (tiny)"
     train = command("train", _train, "train a learner on an environment")
     train.add_argument("learner", metavar="LEARNER", help="a name of `agents list`")
     train.add_argument("id", metavar="ID", help="environment id, such as TextDialogue-v0")
-    train.add_argument("--backbone", help="tiny, a folder, a .gguf file or a Hugging Face name (tiny)")
+    train.add_argument("--backbone", type=_backbone, help=backbone_help)
     train.add_argument("--level", help="level of the game (medium)")
     train.add_argument("--action-level", help="token, turn or choice (the learner's first)")
     train.add_argument("--timesteps", type=int, help=f"environment steps in all ({_TIMESTEPS})")
@@ -234,7 +236,7 @@ def _export(args: argparse.Namespace, console: Console) -> int:
     from agents.checkpoint import export
 
     folder = export(_load(args.path), args.folder)
-    console.print(f"written: {folder} (transformers.AutoModelForCausalLM.from_pretrained reads it)")
+    console.print(f"written: {folder} (agents.load_backbone and transformers read it)")
     return 0
 
 
@@ -390,6 +392,16 @@ def _speaker(target: str) -> tuple[Any, Any]:
     from textenvs.tokens.tokenizer import load_tokenizer
 
     return load_backbone(target), load_tokenizer("textenvs" if target == TINY else tokenizer_of(target))
+
+
+def _backbone(text: str) -> Any:
+    """What ``--backbone`` names: a model, or a configuration."""
+    if not text.lstrip().startswith("{"):
+        return text
+    try:
+        return json.loads(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f"{text!r} is no JSON: {error}") from error
 
 
 def _checkpoint_file(target: str) -> Path | None:

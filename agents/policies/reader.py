@@ -47,9 +47,10 @@ class TokenReader(nn.Module):
         self.backbone: Backbone = load_backbone(backbone, **keywords)
         longest = observation_space.window + (observation_space.max_utterance_tokens if self.turn_level else 0)
         if self.backbone.max_length is not None and longest > self.backbone.max_length:
+            fits = observation_space.window - longest + self.backbone.max_length
             raise ValueError(
                 f"the environment's window needs {longest} positions and the model has {self.backbone.max_length}: "
-                "give the environment a smaller window=..."
+                f"give the environment a smaller window=..., at most {fits}"
             )
         if observation_space.vocab_size > self.backbone.vocab_size:
             raise ValueError(
@@ -77,6 +78,14 @@ class TokenReader(nn.Module):
             self.shift = nn.Linear(width, width)
             nn.init.zeros_(self.shift.weight)
             nn.init.zeros_(self.shift.bias)
+
+    def train(self, mode: bool = True) -> TokenReader:
+        """As ``nn.Module.train``; learning also empties the cache, if weights are frozen, too: what a saved learner
+        computes after loading, when there is no cache yet, must equal what it would have computed, to the last bit."""
+        if mode:
+            for cache in self._cache:
+                cache.lengths.zero_()
+        return super().train(mode)
 
     def split(self, observations: Tensor) -> tuple[Tensor, Tensor]:
         """Context ids ``(batch, window)`` int64 and their lengths ``(batch,)``."""
