@@ -53,8 +53,9 @@ class RowCache(Cache):
     """Hidden states of growing token sequences, one row per environment, without computing any prefix twice.
 
     Each call compares the new ids with those cached and computes a row from its first difference on: a longer row
-    costs its new tokens, a restarted row is refilled alone, a row whose window slid keeps what still matches. The
-    hidden states equal those of a full forward pass (to rounding). A change of the weights empties the cache.
+    costs its new tokens, a restarted row is refilled alone, a row whose window slid keeps what still matches, a row in
+    which nothing changed costs nothing. The hidden states equal those of a full forward pass (to rounding). A change of
+    the weights empties the cache.
 
     Args:
         backbone: the model; it is called with ``cache=self``.
@@ -70,6 +71,7 @@ class RowCache(Cache):
         self.window = window
         self.ids = torch.full((rows, window), -1, dtype=torch.int64, device=device)
         self.lengths = torch.zeros(rows, dtype=torch.int64, device=device)
+        self.hidden = torch.zeros(rows, backbone.hidden_size, device=device)
         self.version = -1
         # What the running forward pass writes: which rows, which slots, and how many slots its queries can see.
         self.rows = torch.arange(rows, device=device)
@@ -92,17 +94,16 @@ class RowCache(Cache):
         ids = ids[:, :width]
         same = (ids == self.ids[:, :width]).long().cumprod(dim=1).sum(dim=1)
         starts = torch.minimum(torch.minimum(same, self.lengths), lengths - 1)
+        changed = ((same < lengths) | (self.lengths != lengths)).nonzero().flatten()
         self.ids[:, :width] = ids
         self.lengths.copy_(lengths)
 
         new = lengths - starts
-        hidden = torch.empty(len(ids), self.backbone.hidden_size, device=ids.device)
-        everyone = torch.arange(len(ids), device=ids.device)
-        long = new > _REFILL
-        groups = [everyone] if bool(long.all()) or not bool(long.any()) else [everyone[~long], everyone[long]]
-        for rows in groups:
-            hidden[rows] = self._extend(ids, rows, starts[rows], new[rows])
-        return hidden
+        long = new[changed] > _REFILL
+        for rows in (changed[~long], changed[long]):
+            if len(rows):
+                self.hidden[rows] = self._extend(ids, rows, starts[rows], new[rows])
+        return self.hidden.clone()
 
     def _extend(self, ids: Tensor, rows: Tensor, starts: Tensor, new: Tensor) -> Tensor:
         offsets = torch.arange(int(new.max()), device=ids.device)
