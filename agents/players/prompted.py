@@ -138,10 +138,12 @@ class PromptedPlayer(ABC):
 def first_line(reply: str) -> str:
     """What a reply says: its first line with words in it, without thoughts, a speaker's name or quotation marks."""
     for line in _THOUGHT.sub("", reply).splitlines():
+        if line.strip().startswith("```"):
+            continue
         said = _SPEAKER.sub("", line.strip(), count=1) if _SPEAKER.match(line.strip()) else line.strip()
         if len(said) > 1 and said[0] == said[-1] and said[0] in "\"'`":
             said = said[1:-1].strip()
-        if said and not said.startswith("```"):
+        if said:
             return said
     return ""
 

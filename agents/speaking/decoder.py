@@ -188,7 +188,7 @@ def _pick(logits: torch.Tensor, request: Request) -> int:
     if request.top_p < 1:
         ordered, places = probabilities.sort(descending=True)
         before = ordered.cumsum(0) - ordered
-        probabilities[places[before >= request.top_p]] = 0.0
+        probabilities[places[1:][before[1:] >= request.top_p]] = 0.0  # the most probable always stays
     return int(torch.multinomial(probabilities, 1, generator=request.generator))
 
 
