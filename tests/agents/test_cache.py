@@ -83,3 +83,6 @@ def test_only_new_tokens_are_computed() -> None:
     cache.last_hidden(ids, torch.tensor([20, 10, 29]))
     cache.last_hidden(ids, torch.tensor([21, 11, 30]))
     assert sum(computed[:-1]) == 10 + 2 * 29 and computed[-1] == 3
+    ids[1, 11] = 7
+    cache.last_hidden(ids, torch.tensor([21, 12, 30]))
+    assert computed[-1] == 1
