@@ -47,6 +47,8 @@ class PolicyPlayer:
             filler = np.zeros_like(observations, shape=(self._rows - len(envs), observations.shape[1]))
             filler[:] = self.env_kwargs["tokenizer"].pad_id
             filler[:, 0] = observations[0, 0]
+            choices = slice(self.env_kwargs["window"], None)  # something to choose from, or there is nothing to draw
+            filler[:, choices] = observations[0, choices]
             observations = np.concatenate([observations, filler])
         # model.policy, not model: what DQN's own predict adds is exploration that knows no absent choices
         return list(self.policy.predict(observations, deterministic=self.deterministic)[0][: len(envs)])
