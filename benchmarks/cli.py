@@ -6,6 +6,7 @@ import argparse
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from rich.console import Console
 from rich.table import Table
 
 RUNS = Path("runs") / "benchmarks"
+_SHOWN = 10  # differences of a refused file
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -69,10 +71,28 @@ def _parser() -> argparse.ArgumentParser:
     run.add_argument("--out", type=Path, metavar="FOLDER", help=f"where results are kept ({RUNS}/SUITE)")
     run.add_argument("--ray", nargs="?", const="local", metavar="ADDRESS", help="spread the cells with Ray")
 
+    report = command("report", _report, "write the results as a page, or as a table")
+    report.add_argument("paths", nargs="*", type=Path, metavar="PATH", help=f"folders or files of results ({RUNS})")
+    report.add_argument("--format", choices=("html", "md", "csv", "json", "latex"), default="html", help="(html)")
+    report.add_argument(
+        "--out", type=Path, metavar="FILE", help="the file (for html runs/report.html; else the screen)"
+    )
+    report.add_argument("--title", default="textenvs benchmark", help="heading of the page")
+    report.add_argument("--transcripts", type=int, default=2, metavar="N", help="of each contestant and task (2)")
+    report.add_argument("--alone", action="store_true", help="without the committed results of the same environments")
+    report.add_argument("--compare", nargs=2, metavar="NAME", help="two contestants, on the same episodes")
+    report.add_argument(
+        "--readme", type=Path, metavar="FILE", help="put the leaderboard between the marks of this file"
+    )
+
     pack = command("pack", _pack, "write results as one file to submit")
     pack.add_argument("paths", nargs="+", type=Path, metavar="PATH", help="folders or files of results")
     pack.add_argument("--only", nargs="+", metavar="NAME", help="these learners or players only")
     pack.add_argument("--out", type=Path, required=True, metavar="FILE", help="the file, ending in .jsonl.xz")
+
+    verify = command("verify", _verify, "replay recorded episodes and recompute the scores; refuse what differs")
+    verify.add_argument("paths", nargs="+", type=Path, metavar="FILE", help="files or folders of results")
+    verify.add_argument("--imports", nargs="+", default=[], metavar="MODULE", help="that register environments")
     return parser
 
 
@@ -132,6 +152,95 @@ def _run(args: argparse.Namespace, console: Console) -> int:
         console.print("failed cells hold their traceback; the same command tries them again")
     console.print(f"python -m benchmarks report {folder}")
     return 1 if failed else 0
+
+
+def _report(args: argparse.Namespace, console: Console) -> int:
+    from benchmarks import standings, tables
+    from benchmarks.provenance import write_text
+
+    found = standings.load(args.paths or ([RUNS] if RUNS.is_dir() else []), baselines=not args.alone)
+    if args.compare:
+        return _compare(found, args.compare, console)
+    if args.readme is not None:
+        _into_readme(args.readme, tables.markdown(found))
+        console.print(f"leaderboard: {args.readme}")
+        return 0
+    if args.format == "html":
+        from benchmarks.report import html
+
+        out = write_text(args.out or RUNS.parent / "report.html", html(found, args.title, args.transcripts))
+        console.print(f"report: {out.resolve()}")
+    elif args.out is not None:
+        console.print(f"report: {write_text(args.out, tables.FORMATS[args.format](found)).resolve()}")
+    else:
+        sys.stdout.write(tables.FORMATS[args.format](found))
+    return 0
+
+
+def _compare(found: Any, names: Sequence[str], console: Console) -> int:
+    from benchmarks.standings import compare
+
+    known = sorted({entry.name for entry in found.entries})
+    for name in names:
+        if name not in known:
+            raise ValueError(f"no contestant {name!r}: there are {', '.join(known)}")
+    table = Table("play", "better with probability", "score higher by", "better", "equal", "worse", "environments")
+    for way in found.ways:
+        one, other = (next((e for e in found.acting(way) if e.name == name), None) for name in names)
+        pair = compare(one, other) if one and other else None
+        if pair is None:
+            continue
+        shares = [f"{share:.0%}" for share in (pair.better, pair.equal, pair.worse)]
+        if pair.difference is None:
+            shares = ["other episodes", "", ""]
+        higher = "" if pair.difference is None else f"{pair.difference:.1f}"
+        table.add_row(way, f"{pair.improvement:.2f}", higher, *shares, str(pair.tasks))
+    if not table.row_count:
+        raise ValueError(f"{names[0]} and {names[1]} have no environment in common")
+    console.print(f"{names[0]} against {names[1]}, on the same episodes; 95% intervals")
+    console.print(table)
+    return 0
+
+
+_MARKS = ("<!-- benchmark:start -->", "<!-- benchmark:end -->")
+
+
+def _into_readme(path: Path, text: str) -> None:
+    from benchmarks.provenance import write_text
+
+    head, start, rest = path.read_text("utf-8").partition(_MARKS[0])
+    _, end, tail = rest.partition(_MARKS[1])
+    if not start or not end:
+        raise ValueError(f"{path} lacks the marks {_MARKS[0]} and {_MARKS[1]}")
+    write_text(path, f"{head}{start}\n{text.partition(chr(10) * 2)[0]}\n{end}{tail}")
+
+
+def _verify(args: argparse.Namespace, console: Console) -> int:
+    from benchmarks.storage import read
+    from benchmarks.verify import differences
+
+    for module in args.imports:
+        import_module(module)
+    refused = 0
+    for path in args.paths:
+        cells = episodes = 0
+        wrong: list[str] = []
+        for result in read(path):
+            cell = result["cell"]
+            cells += 1
+            episodes += sum(len(each["episodes"]) for each in result.get("evaluations", {}).values())
+            where = f"{cell['name']} on {cell['env_id']}, {cell['level']}, seed {cell['seed']}"
+            wrong += [f"{where}: {found}" for found in differences(result)]
+        for text in wrong[:_SHOWN]:
+            console.print(f"  {text}")
+        if len(wrong) > _SHOWN:
+            console.print(f"  and {len(wrong) - _SHOWN} more")
+        if not cells:
+            wrong = ["no results"]
+        refused += bool(wrong)
+        verdict = f"refused, {len(wrong)} differences" if wrong else "every figure follows from the replayed episodes"
+        console.print(f"{path}: {cells} cells, {episodes} episodes: {verdict}")
+    return 1 if refused else 0
 
 
 def _pack(args: argparse.Namespace, console: Console) -> int:

@@ -47,14 +47,14 @@ class Kind:
         about: what it is, for the help.
         make: the player for each way of acting.
         file: the argument is a file or folder.
-        deterministic: another seed gives the same play.
+        once: another seed gives the same play, even sampled: the draws are those of the test episodes' seed.
     """
 
     argument: str
     about: str
     make: Makes
     file: bool = False
-    deterministic: bool = False
+    once: bool = False
 
 
 def make_player(name: str, place: Place) -> Mapping[str, Player]:
@@ -77,9 +77,13 @@ def check(name: str) -> None:
         _load_callable(argument)
 
 
-def is_deterministic(name: str) -> bool:
-    """Whether another seed gives the same play."""
-    return _resolve(name)[0].deterministic
+def plays_once(name: str) -> bool:
+    """Whether one run tells all, as another seed gives the same play; of a callable only a class may take a seed."""
+    kind, argument = _resolve(name)
+    if kind is _CALLABLE:
+        found = _load_callable(argument)
+        return not (inspect.isclass(found) and "seed" in inspect.signature(found).parameters)
+    return kind.once
 
 
 def fingerprint(name: str) -> str:
@@ -163,7 +167,7 @@ def _stable(argument: str, place: Place) -> Mapping[str, Player]:
     space, actions = data["observation_space"], data["action_space"]
     if not isinstance(space, TokenSpace):
         raise TypeError(f"{argument} observes {space}: a player reads the token observations of textenvs environments")
-    keywords = {**data["policy_kwargs"], **({"use_sde": False} if "use_sde" in data else {})}
+    keywords = data["policy_kwargs"]
     turn = isinstance(actions, UtteranceSpace)
     envs = make_vec_env(
         place.env_id,
@@ -279,14 +283,16 @@ def _plain(player: Player) -> Mapping[str, Player]:
 
 
 PLAYERS: dict[str, Kind] = {
-    "checkpoint": Kind("FOLDER", "a run of `agents train`, or its file", _checkpoint, file=True),
-    "expert": Kind("", "the game's own expert", lambda _, __: _plain(ExpertPlayer()), deterministic=True),
-    "hf": Kind("NAME", "a language model by name, folder or .gguf file, untrained here; or tiny", _language_model),
+    "checkpoint": Kind("FOLDER", "a run of `agents train`, or its file", _checkpoint, file=True, once=True),
+    "expert": Kind("", "the game's own expert", lambda _, __: _plain(ExpertPlayer()), once=True),
+    "hf": Kind(
+        "NAME", "a language model by name, folder or .gguf file, untrained here; or tiny", _language_model, once=True
+    ),
     "imperfect": Kind(
         "ERROR", "the expert, who errs so often", lambda e, at: _plain(ImperfectPlayer(float(e), at.seed))
     ),
-    "openai": Kind("URL#MODEL", "a model behind an OpenAI-compatible address", _served),
+    "openai": Kind("URL#MODEL", "a model behind an OpenAI-compatible address", _served, once=True),
     "random": Kind("", "any admissible utterance", lambda _, at: _plain(RandomPlayer(at.seed))),
-    "sb3": Kind("FILE", "a .zip saved by any Stable-Baselines3 class", _stable, file=True),
+    "sb3": Kind("FILE", "a .zip saved by any Stable-Baselines3 class", _stable, file=True, once=True),
 }
 _CALLABLE = Kind("function", "a Python function, Player class or Player", _callable)

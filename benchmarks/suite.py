@@ -18,12 +18,8 @@ from textenvs.registration import spec
 
 SUITES = Path(__file__).parent / "suites"
 WAYS = ("greedy", "sampled")
-_ENV_KEYWORDS = ("window", "max_utterance_tokens", "constrain", "tokenizer")  # others would change what scores mean
-    "window",
-    "max_utterance_tokens",
-    "constrain",
-    "tokenizer",
-)  # the others would change what a score means
+# Others would change what a score means.
+_ENV_KEYWORDS = ("window", "max_utterance_tokens", "constrain", "tokenizer")
 
 
 @dataclass(frozen=True)
@@ -157,12 +153,12 @@ class Suite:
         return found
 
     def _player_cells(self) -> Iterator[Cell]:
-        from benchmarks.contestants import fingerprint, is_deterministic
+        from benchmarks.contestants import fingerprint, plays_once
 
         for name in self.players:
             content = fingerprint(name)
             price = self.prices.get(name)
-            for seed in range(1 if is_deterministic(name) else self.seeds):
+            for seed in range(1 if plays_once(name) else self.seeds):
                 for env_id, level in self._tasks():
                     yield Cell(
                         "player",
