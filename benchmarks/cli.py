@@ -74,16 +74,12 @@ def _parser() -> argparse.ArgumentParser:
     report = command("report", _report, "write the results as a page, or as a table")
     report.add_argument("paths", nargs="*", type=Path, metavar="PATH", help=f"folders or files of results ({RUNS})")
     report.add_argument("--format", choices=("html", "md", "csv", "json", "latex"), default="html", help="(html)")
-    report.add_argument(
-        "--out", type=Path, metavar="FILE", help="the file (for html runs/report.html; else the screen)"
-    )
+    report.add_argument("--out", type=Path, metavar="FILE", help="the file (html: runs/report.html; else the screen)")
     report.add_argument("--title", default="textenvs benchmark", help="heading of the page")
     report.add_argument("--transcripts", type=int, default=2, metavar="N", help="of each contestant and task (2)")
     report.add_argument("--alone", action="store_true", help="without the committed results of the same environments")
     report.add_argument("--compare", nargs=2, metavar="NAME", help="two contestants, on the same episodes")
-    report.add_argument(
-        "--readme", type=Path, metavar="FILE", help="put the leaderboard between the marks of this file"
-    )
+    report.add_argument("--readme", type=Path, metavar="FILE", help="put the leaderboard between its marks")
 
     pack = command("pack", _pack, "write results as one file to submit")
     pack.add_argument("paths", nargs="+", type=Path, metavar="PATH", help="folders or files of results")

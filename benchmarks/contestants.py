@@ -285,9 +285,7 @@ def _plain(player: Player) -> Mapping[str, Player]:
 PLAYERS: dict[str, Kind] = {
     "checkpoint": Kind("FOLDER", "a run of `agents train`, or its file", _checkpoint, file=True, once=True),
     "expert": Kind("", "the game's own expert", lambda _, __: _plain(ExpertPlayer()), once=True),
-    "hf": Kind(
-        "NAME", "a language model by name, folder or .gguf file, untrained here; or tiny", _language_model, once=True
-    ),
+    "hf": Kind("NAME", "a language model as it is: a name, folder or .gguf file, or tiny", _language_model, once=True),
     "imperfect": Kind(
         "ERROR", "the expert, who errs so often", lambda e, at: _plain(ImperfectPlayer(float(e), at.seed))
     ),

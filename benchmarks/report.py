@@ -41,7 +41,7 @@ def html(standings: Standings, title: str = "textenvs benchmark", transcripts: i
 
 
 def payload(standings: Standings, transcripts: int) -> dict[str, Any]:
-    """What the page's script draws, as JSON-able data; entries and tasks are referred to by their places in the lists."""
+    """What the page's script draws, as JSON-able data; it names entries and tasks by their places in the lists."""
     entries, tasks = standings.entries, standings.tasks
     place_of = {id(entry): place for place, entry in enumerate(entries)}
     return {
@@ -147,9 +147,8 @@ def _row(entry: Entry, tasks: Sequence[Task]) -> list[list[Any] | None]:
         won = [each["success"] for each in summaries]
         success = None if None in won else _rounded(np.mean(won))
         score = statistics.estimate({task: entry.runs[task]}, statistics.mean)
-        row.append(
-            [_numbers(score), success, _rounded(np.mean([each["return"] for each in summaries])), len(summaries)]
-        )
+        mean_return = _rounded(np.mean([each["return"] for each in summaries]))
+        row.append([_numbers(score), success, mean_return, len(summaries)])
     return row
 
 
@@ -180,13 +179,8 @@ def _scale(task: Task, result: dict[str, Any]) -> dict[str, float]:
 
 def _point(point: dict[str, Any], scale: dict[str, float]) -> list[float | None]:
     score = 100 * (point["return"] - scale["random"]) / (scale["expert"] - scale["random"])
-    return [
-        point["tokens"],
-        point["episodes"],
-        _rounded(point["seconds"], 1),
-        _rounded(score, 1),
-        _rounded(point["success"]),
-    ]
+    success = _rounded(point["success"])
+    return [point["tokens"], point["episodes"], _rounded(point["seconds"], 1), _rounded(score, 1), success]
 
 
 def _transcripts(standings: Standings, number: int) -> list[dict[str, Any]]:

@@ -197,11 +197,7 @@ def arrange(results: Sequence[dict[str, Any]]) -> Standings:
             entry = entries.setdefault((label, way), Entry(label, way, each["cell"]["kind"]))
             entry.results.setdefault(task, []).append(each)
     order = {level: place for place, level in enumerate(("easy", "medium", "hard"))}
-    tasks = sorted(
-        {task for _, task, _ in latest},
-        key=lambda task: (task.family, task.env_id, order.get(task.level, 3), task.level),
-    )
-    tasks.sort(key=lambda task: order.get(task.level, 3))
+    tasks = sorted({task for _, task, _ in latest}, key=lambda each: (order.get(each.level, 3), each.family, *each))
     failed = [each for each in results if each["status"] != "done"]
     return Standings(list(entries.values()), tasks, failed, list(latest.values()))
 
@@ -212,11 +208,12 @@ def leaderboard(entries: Sequence[Entry], tasks: Sequence[Task]) -> list[Place]:
     for entry in entries:
         own = entry.only(tasks)
         if own.results:
-            found = (
+            iqm, mean, gap = (
                 statistics.estimate(own.runs, each)
                 for each in (statistics.interquartile_mean, statistics.mean, statistics.optimality_gap)
             )
-            places.append(Place(own, *found, len(own.results), len(tasks), sum(map(len, own.results.values()))))
+            runs = sum(map(len, own.results.values()))
+            places.append(Place(own, iqm, mean, gap, len(own.results), len(tasks), runs))
     return sorted(places, key=lambda place: (-place.tasks, -place.iqm.mean, place.entry.name))
 
 
@@ -244,8 +241,9 @@ def compare(one: Entry, other: Entry) -> Pair | None:
     if any(_instances(one, task) != _instances(other, task) for task in common):
         return Pair(improvement, None, 0.0, 0.0, 0.0, len(common))
     signs = [np.sign(statistics.episode_differences(one.runs, other.runs, task)) for task in common]
-    shares = [float(np.mean([(each == sign).mean() for each in signs])) for sign in (1, 0, -1)]
-    return Pair(improvement, statistics.paired_difference(one.runs, other.runs), *shares, len(common))
+    better, equal, worse = (float(np.mean([(each == sign).mean() for each in signs])) for sign in (1, 0, -1))
+    difference = statistics.paired_difference(one.runs, other.runs)
+    return Pair(improvement, difference, better, equal, worse, len(common))
 
 
 def _instances(entry: Entry, task: Task) -> set[tuple[int, ...]]:

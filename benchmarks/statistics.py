@@ -11,7 +11,8 @@ anew. Where a task has one run only, as a player that does not learn, the episod
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,7 +20,7 @@ from numpy.typing import NDArray
 from agents.evaluation import Estimate
 
 Floats = NDArray[np.float64]
-Runs = Mapping[Hashable, Sequence[Floats]]
+Runs = Mapping[Any, Sequence[Floats]]
 
 TARGET = 100.0  # the score of an expert
 _RESAMPLES = 2000
@@ -112,7 +113,7 @@ def paired_difference(one: Runs, other: Runs, seed: int = 0) -> Estimate:
     return _with_interval(value, samples)
 
 
-def episode_differences(one: Runs, other: Runs, task: Hashable) -> Floats:
+def episode_differences(one: Runs, other: Runs, task: Any) -> Floats:
     """``one - other`` in each episode of a task, ``(episodes,)``, each averaged over its runs."""
     sizes = {len(run) for each in (one, other) for run in each[task]}
     if len(sizes) > 1:
@@ -121,7 +122,7 @@ def episode_differences(one: Runs, other: Runs, task: Hashable) -> Floats:
     return left - right
 
 
-def _common(one: Runs, other: Runs) -> list[Hashable]:
+def _common(one: Runs, other: Runs) -> list[Any]:
     tasks = [task for task in one if task in other]
     if not tasks:
         raise ValueError("the contestants have no task in common")

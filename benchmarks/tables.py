@@ -13,6 +13,10 @@ from benchmarks.contestants import AS_PLAYED
 from benchmarks.standings import Entry, Place, Standings, compare, leaderboard
 
 _COLUMNS = ("contestant", "play", "IQM", "mean", "optimality gap", "success", "tasks", "runs", "trained tokens")
+_LONG = (
+    *("contestant", "kind", "play", "id", "level", "family", "seed", "backbone", "budget", "episodes", "score"),
+    *("return", "success", "turns", "trained_tokens", "training_seconds", "evaluation_seconds", "said_tokens"),
+)
 
 
 def markdown(standings: Standings) -> str:
@@ -39,23 +43,18 @@ def comma_separated(standings: Standings) -> str:
     """One line for each contestant, way, task and seed."""
     file = io.StringIO()
     writer = csv.writer(file, lineterminator="\n")
-    writer.writerow(
-        ["contestant", "kind", "play", "id", "level", "family", "seed", "backbone", "budget", "episodes", "score"]
-        + ["return", "success", "turns", "trained_tokens", "training_seconds", "evaluation_seconds", "said_tokens"]
-    )
+    writer.writerow(_LONG)
     for entry in standings.entries:
         for task, results in entry.results.items():
             for result, scores in zip(results, entry.runs[task], strict=True):
                 cell, training = result["cell"], result.get("training", {})
                 evaluation = result["evaluations"][entry.way]
                 summary = evaluation["summary"]
-                writer.writerow(
-                    [entry.name, entry.kind, entry.way, *task, task.family, cell["seed"], cell["backbone"]]
-                    + [cell["budget"], len(scores), f"{scores.mean():.4f}", f"{summary['return']:.6g}"]
-                    + ["" if summary["success"] is None else f"{summary['success']:.4f}", f"{summary['turns']:.4f}"]
-                    + [training.get("tokens", ""), training.get("seconds", ""), evaluation["seconds"]]
-                    + [evaluation["tokens"]["said"]]
-                )
+                success = "" if summary["success"] is None else f"{summary['success']:.4f}"
+                row = [entry.name, entry.kind, entry.way, *task, task.family, cell["seed"], cell["backbone"]]
+                row += [cell["budget"], len(scores), f"{scores.mean():.4f}", f"{summary['return']:.6g}", success]
+                row += [f"{summary['turns']:.4f}", training.get("tokens", ""), training.get("seconds", "")]
+                writer.writerow([*row, evaluation["seconds"], evaluation["tokens"]["said"]])
     return file.getvalue()
 
 

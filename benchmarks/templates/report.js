@@ -37,6 +37,7 @@ const manyLevels = data.levels.length > 1;
 const taskName = (task) => shortId(task.id) + (manyLevels ? ` ${task.level}` : "");
 const whole = (value) => String(Math.round(value) + 0);
 const interval = ([mean, low, high]) => `${whole(mean)} [${whole(low)}, ${whole(high)}]`;
+const narrow = ([mean, low, high]) => [whole(mean), h("span", { class: "wide" }, ` [${whole(low)}, ${whole(high)}]`)];
 const share = (value) => `${Math.round(100 * value)}%`;
 const large = (value) => value === null ? "" : value >= 1e6 ? `${(value / 1e6).toFixed(1)}M` : value >= 1e4 ? `${Math.round(value / 1e3)}k` : whole(value);
 function heat(score) {
@@ -125,7 +126,7 @@ function drawPlaces() {
       h("td", { class: "wide" }, whole(place + 1)),
       h("td", { class: "left who", title: entry.name }, dot(entry.name), " ", entry.name, part ? " *" : ""),
       h("td", { class: "bar" }, whisker(row.iqm, low, high, entry.name)),
-      h("td", { class: "num" }, interval(row.iqm)),
+      h("td", { class: "num" }, narrow(row.iqm)),
       h("td", { class: "num wide" }, interval(row.mean)),
       h("td", { class: "num wide" }, interval(row.gap)),
       h("td", { class: "num" }, row.success === null ? "–" : share(row.success)),
@@ -164,7 +165,7 @@ function drawHeat() {
 // --- charts ---
 
 function chart(width, height, xs, ys, ticks, draw) {
-  const [left, right, top, bottom] = [28, 8, 6, 18];
+  const [left, right, top, bottom] = [34, 8, 6, 18];
   const x = (value) => left + (width - left - right) * (value - xs[0]) / (xs[1] - xs[0] || 1);
   const y = (value) => height - bottom - (height - top - bottom) * (value - ys[0]) / (ys[1] - ys[0] || 1);
   const grid = ticks.y.map((tick) => [s("line", { x1: left, x2: width - right, y1: y(tick), y2: y(tick), stroke: "var(--line)" }),
@@ -199,6 +200,7 @@ function curveChart(task) {
       const at = places.map((place) => own.map((points) => clamp(between(points, place, state.y, state.x))));
       const mean = places.map((place, i) => [x(place), y(at[i].reduce((a, b) => a + b) / own.length)]);
       const edge = (pick) => places.map((place, i) => [x(place), y(pick(...at[i]))]);
+      if (from === to) return s("circle", { cx: x(from), cy: mean[0][1], r: 3, fill: colour(name) }, s("title", {}, name));
       const line = s("path", { d: path(mean), fill: "none", stroke: colour(name), "stroke-width": 1.8, "stroke-linejoin": "round" }, s("title", {}, name));
       return own.length > 1 ? [band(edge(Math.max), edge(Math.min), name), line] : line;
     })];

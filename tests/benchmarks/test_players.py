@@ -109,9 +109,8 @@ def test_a_zip_of_another_observation_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_checkpoint_and_a_language_model(small_model: str, tmp_path: Path) -> None:
-    model = agents.make(
-        "reinforce", GUESS, small_model, 2, env_kwargs={"level": "easy", "tokenizer": "textenvs", **POLICY}
-    )
+    env_kwargs = {"level": "easy", "tokenizer": "textenvs", **POLICY}
+    model = agents.make("reinforce", GUESS, small_model, 2, env_kwargs=env_kwargs)
     agents.save(model, tmp_path / "run" / "checkpoint.pt")
     (from_folder,) = play(f"checkpoint:{tmp_path / 'run'}")
     (from_name,) = play(f"hf:{small_model}", env={**POLICY, "tokenizer": "textenvs"})
@@ -125,11 +124,8 @@ def test_a_checkpoint_and_a_language_model(small_model: str, tmp_path: Path) -> 
 
 
 def test_imperfect_takes_its_error() -> None:
-    perfect, hopeless = (
-        make_player("imperfect:0", Place(GUESS, "easy")),
-        make_player("imperfect:1.0", Place(GUESS, "easy")),
-    )
-    assert [each["played"].error for each in (perfect, hopeless)] == [0.0, 1.0]
+    players: list[Any] = [make_player(f"imperfect:{error}", Place(GUESS, "easy"))["played"] for error in ("0", "0.5")]
+    assert [each.error for each in players] == [0.0, 0.5]
 
 
 @pytest.mark.parametrize(

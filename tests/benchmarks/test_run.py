@@ -90,8 +90,10 @@ def test_greedy_play_says_the_strongest(learning: Suite) -> None:
 
 
 def test_tokens_are_counted_at_each_level() -> None:
-    def spaces(action_level: str) -> tuple[TextEnv, Any]:
-        env = TextEnv(spec(GUESS).entry, level="easy", action_level=action_level, window=64, max_utterance_tokens=4)
+    def spaces(action_level: str) -> tuple[Any, Any]:
+        env: Any = TextEnv(
+            spec(GUESS).entry, level="easy", action_level=action_level, window=64, max_utterance_tokens=4
+        )
         observation, _ = env.reset(seed=0)
         return env, np.stack([observation, observation])
 
