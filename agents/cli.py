@@ -142,7 +142,11 @@ def _parser() -> argparse.ArgumentParser:
     chat.add_argument("--relearn", action="store_true", help="with --learn: learn the ratings of that file first")
     chat.add_argument("--save", type=Path, metavar="PATH", help="with --learn: save the model there in the end")
     chat.add_argument("--lora", type=int, metavar="RANK", help="with --learn: only adapters of this rank learn")
-    chat.add_argument("--learning-rate", type=float, help="with --learn: of the updates (2e-4)")
+    chat.add_argument(
+        "--learning-rate",
+        type=float,
+        help="with --learn: of the updates (5e-4; 2e-5 where more than ten million weights learn)",
+    )
 
     serve = command("serve", _serve, "serve a model at an OpenAI-compatible address")
     serve.add_argument("model", metavar="MODEL", help="checkpoint or its folder, or a model such as tiny")

@@ -17,6 +17,7 @@ from agents.memory.packed import pad_sequences
 from agents.memory.preferences import Preference
 from agents.speaking.speaker import Speaker
 
+_SMALL, _LEARNING_RATE, _LEARNING_RATE_OF_LARGE = 10_000_000, 5e-4, 2e-5
 _UNDO_BYTES = 1 << 29  # for what ``undo`` goes back to; one step back is always kept
 
 
@@ -42,18 +43,20 @@ class FeedbackLearner:
     - of a bad ``y``: ``1 - sigmoid(-beta r(y))``, the loss of an undesirable reply with a reference point of 0
       (Ethayarajh et al. 2024, "KTO"), which fades as the reply becomes improbable, as unlikelihood does not.
 
-    Each rating makes ``n_steps`` gradient steps, on itself and a sample of the ratings before. To every step's loss
-    comes ``kl_coef`` times ``KL(pi_ref || pi)`` per token on dialogues that the starting model itself made up, both
-    sides of them: rehearsal without data (Robins 1995; Huang et al. 2024, "Self-Synthesized Rehearsal").
+    Each rating makes ``n_steps`` gradient steps, on its own loss and the mean of a sample of those before. To every
+    step's loss comes ``kl_coef`` times the mean of ``s log(1 + d / s)`` over tokens of dialogues that the starting
+    model itself made up, both sides of them, ``d`` being ``KL(pi_ref || pi)`` there and ``s`` ``kl_scale``. That is
+    rehearsal without data (Robins 1995; Huang et al. 2024, "Self-Synthesized Rehearsal") with a robust penalty (Black
+    and Anandan 1996): the few tokens where a rating asks for another answer do not outweigh all those that are to stay.
 
     Args:
         speaker: the model; it is changed in place.
-        learning_rate: of AdamW.
+        learning_rate: of AdamW; ``None`` takes 5e-4 where up to ten million weights learn and 2e-5 where more do.
         n_steps: gradient steps for each rating.
         replay: ratings of before that go along in each step.
         beta: see above; how far preferences may lead from the start.
         imitation: see above.
-        kl_coef: see above; 0 lets the model go where the ratings lead.
+        kl_coef, kl_scale: see above; ``kl_coef=0`` lets the model go where the ratings lead.
         rehearsal: dialogues that the starting model makes up.
         rehearsal_tokens: of each.
         rehearsal_batch: of them in each step.
@@ -66,12 +69,13 @@ class FeedbackLearner:
         self,
         speaker: Speaker,
         *,
-        learning_rate: float = 5e-4,
+        learning_rate: float | None = None,
         n_steps: int = 4,
         replay: int = 3,
         beta: float = 0.3,
         imitation: float = 0.1,
-        kl_coef: float = 1.0,
+        kl_coef: float = 3.0,
+        kl_scale: float = 0.3,
         rehearsal: int = 64,
         rehearsal_tokens: int = 128,
         rehearsal_batch: int = 4,
@@ -86,7 +90,7 @@ class FeedbackLearner:
             raise ValueError(f"beta must be above 0, not {beta!r}")
         self.speaker, self.n_steps, self.replay = speaker, n_steps, replay
         self.beta, self.imitation, self.kl_coef = beta, imitation, kl_coef
-        self.max_grad_norm = max_grad_norm
+        self.kl_scale, self.max_grad_norm = kl_scale, max_grad_norm
         backbone = speaker.backbone
         self.limit = min(limit, backbone.max_length or limit)
         self.device = next(backbone.parameters()).device
@@ -98,6 +102,9 @@ class FeedbackLearner:
         self._trainable = [each for each in backbone.parameters() if each.requires_grad]
         if not self._trainable:  # frozen under the heads of its learner
             self._trainable = list(backbone.requires_grad_(True).parameters())
+        if learning_rate is None:
+            size = sum(parameter.numel() for parameter in self._trainable)
+            learning_rate = _LEARNING_RATE if size <= _SMALL else _LEARNING_RATE_OF_LARGE
         self.optimizer = torch.optim.AdamW(self._trainable, lr=learning_rate, weight_decay=0.0)
         # before each rating: how many there were, weights, state of the optimizer, of the generator
         self._before: list[tuple[int, list[Tensor], dict[str, Any], Mapping[str, Any]]] = []
@@ -142,7 +149,7 @@ class FeedbackLearner:
         del self._ratings[count:]
 
     def loss(self, preferences: Sequence[Preference]) -> Tensor:
-        """The mean loss of ratings, without the rehearsal."""
+        """The losses ``(ratings,)`` of ratings, without the rehearsal."""
         return self._loss([self._prepared(each) for each in preferences])
 
     def log_prob(self, backbone: Any, sequences: Sequence[np.ndarray], starts: Sequence[int]) -> Tensor:
@@ -185,14 +192,14 @@ class FeedbackLearner:
                     loss = loss - functional.logsigmoid(gain[place] - gain[place + 1])
             losses.append(loss)
             place += len(each.sequences)
-        return torch.stack(losses).mean()
+        return torch.stack(losses)
 
     def divergence(self, dialogues: Tensor) -> Tensor:
-        """``KL(pi_ref || pi)`` per token on dialogues ``(dialogues, tokens)``."""
+        """``KL(pi_ref || pi)`` at each token ``(dialogues, tokens)`` of dialogues ``(dialogues, tokens)``."""
         with torch.no_grad():
             expected = self.reference.logits(self.reference(dialogues)).log_softmax(dim=-1)
         found = self.speaker.backbone.logits(self.speaker.backbone(dialogues)).log_softmax(dim=-1)
-        return functional.kl_div(found, expected, reduction="none", log_target=True).sum(dim=-1).mean()
+        return functional.kl_div(found, expected, reduction="none", log_target=True).sum(dim=-1)
 
     def _learn(self, new: Sequence[Preference]) -> dict[str, float]:
         began = time.perf_counter()
@@ -201,25 +208,27 @@ class FeedbackLearner:
         self._ratings += [self._prepared(each) for each in new]
         loss = divergence = torch.zeros(())
         for _ in range(self.n_steps * len(new)):
-            loss = self._loss(self._batch(before))
+            loss = self._losses(before)
             total = loss
             if self._rehearsal is not None:
                 picked = self.rng.choice(len(self._rehearsal), min(self.rehearsal_batch, len(self._rehearsal)), False)
-                divergence = self.divergence(self._rehearsal[torch.as_tensor(picked, device=self.device)])
-                total = loss + self.kl_coef * divergence
+                divergences = self.divergence(self._rehearsal[torch.as_tensor(picked, device=self.device)])
+                divergence = divergences.mean()
+                total = loss + self.kl_coef * self.kl_scale * (divergences / self.kl_scale).log1p().mean()
             self.optimizer.zero_grad()
             total.backward()
             torch.nn.utils.clip_grad_norm_(self._trainable, self.max_grad_norm)
             self.optimizer.step()
         return {"loss": loss.item(), "kl": divergence.item(), "seconds": time.perf_counter() - began}
 
-    def _batch(self, before: int) -> list[_Rating]:
-        """A rating that is new and ratings of before; of many new ones a sample."""
+    def _losses(self, before: int) -> Tensor:
+        """Of a rating that is new, and of a sample of those before; of many new ones their sample."""
         new, size = len(self._ratings) - before, self.replay + 1
         if new > 1:
-            return [self._ratings[before + i] for i in self.rng.choice(new, min(size, new), False)]
+            return self._loss([self._ratings[before + i] for i in self.rng.choice(new, min(size, new), False)]).mean()
         picked = self.rng.choice(before, min(self.replay, before), False).tolist()
-        return [self._ratings[i] for i in (before, *picked)]
+        losses = self._loss([self._ratings[i] for i in (before, *picked)])
+        return losses[0] + losses[1:].sum() / max(len(picked), 1)
 
     def _remember(self) -> None:
         weights = [parameter.detach().clone() for parameter in self._trainable]
