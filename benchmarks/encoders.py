@@ -19,8 +19,8 @@ from typing import Any
 import agents
 from agents.evaluation import Evaluation, evaluate, pool
 from agents.players import ExpertPlayer, PolicyPlayer, RandomPlayer
-from benchmarks.demo import machine, write_text
 from benchmarks.models import real_model
+from benchmarks.provenance import machine_line, write_text
 
 ENV_ID = "TextClassification-v0"
 LEVEL = "easy"
@@ -119,7 +119,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             summary = {metric: estimate._asdict() for metric, estimate in pooled.items()}
             rows.append({"model": name, "steps": steps, "minutes": minutes, "successes": each, **summary})
     given = sys.argv[1:] if arguments is None else list(arguments)
-    results = {"command": " ".join(["python -m benchmarks.encoders", *given]), "machine": machine(), "rows": rows}
+    results = {"command": " ".join(["python -m benchmarks.encoders", *given]), "machine": machine_line(), "rows": rows}
     write_text(options.out / "results.json", json.dumps(results, indent=1))
     write_text(options.out / "table.md", "\n".join(lines) + "\n")
     return 0
