@@ -96,7 +96,10 @@ def _parser() -> argparse.ArgumentParser:
 
     player_help = "checkpoint or its folder, random, expert, a model, hf:MODEL or openai:URL#MODEL (prompted)"
     env_help = "keywords of gymnasium.make"
-    command("list", _list, "show the learners")
+    command("list", _list, "list the learners")
+
+    show = command("show", _show, "show a learner's page: when to use it, equations, options and defaults")
+    show.add_argument("learner", metavar="LEARNER", help="a name of `agents list`")
 
     backbone_help = "tiny, a folder, a .gguf file, a Hugging Face name, gru or a configuration as JSON (tiny)"
     train = command("train", _train, "train a learner on an environment")
@@ -170,10 +173,25 @@ def _parser() -> argparse.ArgumentParser:
 def _list(args: argparse.Namespace, console: Console) -> int:
     from agents.learners import LEARNERS
 
-    table = Table("learner", "class", "action levels (default first)")
+    table = Table("learner", "class", "action levels (default first)", "when to use it")
     for name, row in sorted(LEARNERS.items()):
-        table.add_row(name, f"{row.algorithm.__module__.split('.')[0]}.{row.algorithm.__name__}", ", ".join(row.levels))
-    console.print(table)
+        of = f"{row.algorithm.__module__.split('.')[0]}.{row.algorithm.__name__}"
+        table.add_row(name, of, ", ".join(row.levels), row.when)
+    Console(width=console.width).print(table)
+    return 0
+
+
+def _show(args: argparse.Namespace, console: Console) -> int:
+    from rich.markdown import Markdown
+
+    from agents.learners import LEARNERS
+    from agents.learners.pages import page
+
+    if args.learner not in LEARNERS:
+        close = difflib.get_close_matches(args.learner, LEARNERS, 1)
+        hint = f"did you mean {close[0]!r}?" if close else f"there are {', '.join(sorted(LEARNERS))}"
+        raise ValueError(f"no learner {args.learner!r}: {hint}")
+    Console(width=console.width).print(Markdown(page(args.learner)))
     return 0
 
 
