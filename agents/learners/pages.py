@@ -46,12 +46,11 @@ divergence of utterances is the sum over their tokens along the utterances that 
 one, since the fused ones have no second derivative.
 """,
 }
-_BORING = frozenset(
-    (
-        "rollout_buffer_class replay_buffer_class verbose seed device tensorboard_log stats_window_size policy_kwargs "
-        "use_sde sde_sample_freq optimize_memory_usage monitor_wrapper support_multi_env"
-    ).split()
-)  # of every class, or not meant for people
+_BORING = {  # of every class, or not meant for people
+    *("rollout_buffer_class", "replay_buffer_class", "verbose", "seed", "device", "tensorboard_log"),
+    *("stats_window_size", "policy_kwargs", "use_sde", "sde_sample_freq", "optimize_memory_usage"),
+    *("monitor_wrapper", "support_multi_env"),
+}
 
 
 def page(name: str) -> str:
