@@ -202,9 +202,10 @@ class ChessEndgame(Game):
 
     def _squares(self) -> tuple[int, int, int] | None:
         """Where the men stand, ``None`` if the piece is taken."""
-        white, black = chess.WHITE, chess.BLACK
-        pieces = list(self._board.pieces(self._piece_type(), white))
-        return (self._board.king(white), pieces[0], self._board.king(black)) if pieces else None
+        king, lone = self._board.king(chess.WHITE), self._board.king(chess.BLACK)
+        pieces = list(self._board.pieces(self._piece_type(), chess.WHITE))
+        assert king is not None and lone is not None
+        return (king, pieces[0], lone) if pieces else None
 
     def _shown(self) -> str:
         king, piece, lone = map(chess.square_name, self._squares() or ())
