@@ -16,7 +16,7 @@ from agents.policies.masks import MaskedPolicy, action_logits, states_of
 from agents.policies.q_network import TokenQNetwork, target_of
 from agents.policies.reader import MASKED, TokenReader
 
-_TEMPERATURE_RATE = 3.0
+_TEMPERATURE_RATE = 1.0
 
 
 class TokenSACPolicy(MaskedPolicy):
@@ -48,7 +48,7 @@ class TokenSACPolicy(MaskedPolicy):
         frozen: bool = False,
         scale: float = 0.1,
         dueling: bool = True,
-        temperature: float = 0.02,
+        temperature: float = 0.05,
         actor_rate: float = 0.2,
         optimizer_class: type[torch.optim.Optimizer] = torch.optim.Adam,
         optimizer_kwargs: dict[str, Any] | None = None,
