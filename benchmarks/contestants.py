@@ -48,6 +48,7 @@ class Kind:
         make: the player for each way of acting.
         file: the argument is a file or folder.
         once: another seed gives the same play, even sampled: the draws are those of the test episodes' seed.
+        windowed: what it sees depends on the suite's keywords of ``gym.make``, such as ``window``.
     """
 
     argument: str
@@ -55,6 +56,7 @@ class Kind:
     make: Makes
     file: bool = False
     once: bool = False
+    windowed: bool = False
 
 
 def make_player(name: str, place: Place) -> Mapping[str, Player]:
@@ -84,6 +86,11 @@ def plays_once(name: str) -> bool:
         found = _load_callable(argument)
         return not (inspect.isclass(found) and "seed" in inspect.signature(found).parameters)
     return kind.once
+
+
+def is_windowed(name: str) -> bool:
+    """Whether what the player sees depends on the suite's keywords of ``gym.make``."""
+    return _resolve(name)[0].windowed
 
 
 def fingerprint(name: str) -> str:
@@ -285,7 +292,13 @@ def _plain(player: Player) -> Mapping[str, Player]:
 PLAYERS: dict[str, Kind] = {
     "checkpoint": Kind("FOLDER", "a run of `agents train`, or its file", _checkpoint, file=True, once=True),
     "expert": Kind("", "the game's own expert", lambda _, __: _plain(ExpertPlayer()), once=True),
-    "hf": Kind("NAME", "a language model as it is: a name, folder or .gguf file, or tiny", _language_model, once=True),
+    "hf": Kind(
+        "NAME",
+        "a language model as it is: a name, folder or .gguf file, or tiny",
+        _language_model,
+        once=True,
+        windowed=True,
+    ),
     "imperfect": Kind(
         "ERROR", "the expert, who errs so often", lambda e, at: _plain(ImperfectPlayer(float(e), at.seed))
     ),
