@@ -223,7 +223,7 @@ def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None
     assert all(name in out for name in ("core", "full", "smoke", "words", "openai:URL#MODEL", "module:function"))
     assert all(name in out for name in LEARNERS)
     assert main(["list", "smoke"]) == 0
-    assert "hf:tiny" in capsys.readouterr().out
+    assert "model:tiny" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(
