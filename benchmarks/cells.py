@@ -131,7 +131,8 @@ class TokenCurve(CurveCallback):
         actions = self.locals.get("actions")
         if actions is not None and isinstance(space, TokenSpace):
             seen = self.locals.get("observations", self.model._last_obs)
-            self.tokens += tokens_of(np.asarray(actions), np.asarray(seen), space, self.model.action_space)
+            rows = self.locals.get("counted", slice(None))  # EpisodicAlgorithm plays rows that it does not learn from
+            self.tokens += tokens_of(np.asarray(actions)[rows], np.asarray(seen)[rows], space, self.model.action_space)
         return super()._on_step()
 
     def _on_rollout_end(self) -> None:

@@ -72,7 +72,9 @@ def _parser() -> argparse.ArgumentParser:
     run.add_argument("--ray", nargs="?", const="local", metavar="ADDRESS", help="spread the cells with Ray")
 
     report = command("report", _report, "write the results as a page, or as a table")
-    report.add_argument("paths", nargs="*", type=Path, metavar="PATH", help=f"folders or files of results ({RUNS})")
+    report.add_argument(
+        "paths", nargs="*", type=Path, metavar="PATH", help=f"folders or files of results (the last in {RUNS})"
+    )
     report.add_argument("--format", choices=("html", "md", "csv", "json", "latex"), default="html", help="(html)")
     report.add_argument("--out", type=Path, metavar="FILE", help="the file (html: runs/report.html; else the screen)")
     report.add_argument("--title", default="textenvs benchmark", help="heading of the page")
@@ -154,7 +156,7 @@ def _report(args: argparse.Namespace, console: Console) -> int:
     from benchmarks import standings, tables
     from benchmarks.provenance import write_text
 
-    found = standings.load(args.paths or ([RUNS] if RUNS.is_dir() else []), baselines=not args.alone)
+    found = standings.load(args.paths or _latest(), baselines=not args.alone)
     if args.compare:
         return _compare(found, args.compare, console)
     if args.readme is not None:
@@ -171,6 +173,12 @@ def _report(args: argparse.Namespace, console: Console) -> int:
     else:
         sys.stdout.write(tables.FORMATS[args.format](found))
     return 0
+
+
+def _latest() -> list[Path]:
+    """The suite that was run last in this folder; none for the committed results."""
+    folders = [path for path in RUNS.glob("*") if path.is_dir()] if RUNS.is_dir() else []
+    return [max(folders, key=lambda path: path.stat().st_mtime)] if folders else []
 
 
 def _compare(found: Any, names: Sequence[str], console: Console) -> int:

@@ -1,7 +1,7 @@
 """Who plays: the one table of player specifications, and what each of them becomes.
 
-``random``, ``checkpoint:FOLDER``, ``hf:NAME`` and so on are rows of ``PLAYERS``; anything else with a colon in it is a
-Python callable, ``module:function``.
+``random``, ``checkpoint:FOLDER``, ``model:NAME`` and so on are rows of ``PLAYERS``; anything else with a colon in it is
+a Python callable, ``module:function``.
 """
 
 from __future__ import annotations
@@ -48,6 +48,7 @@ class Kind:
         make: the player for each way of acting.
         file: the argument is a file or folder.
         once: another seed gives the same play, even sampled: the draws are those of the test episodes' seed.
+        windowed: what it sees depends on the suite's keywords of ``gym.make``, such as ``window``.
     """
 
     argument: str
@@ -55,6 +56,7 @@ class Kind:
     make: Makes
     file: bool = False
     once: bool = False
+    windowed: bool = False
 
 
 def make_player(name: str, place: Place) -> Mapping[str, Player]:
@@ -86,6 +88,11 @@ def plays_once(name: str) -> bool:
     return kind.once
 
 
+def is_windowed(name: str) -> bool:
+    """Whether what the player sees depends on the suite's keywords of ``gym.make``."""
+    return _resolve(name)[0].windowed
+
+
 def fingerprint(name: str) -> str:
     """A digest of the file that a player is read from; empty where it is not one file."""
     check(name)
@@ -98,7 +105,8 @@ def fingerprint(name: str) -> str:
 
 def usage(player: Any) -> dict[str, int]:
     """Tokens that a served player says it has read and written so far; empty for one that does not count them."""
-    counts = {name: getattr(player, name, None) for name in ("prompt_tokens", "completion_tokens")}
+    account = getattr(player, "usage", player)
+    counts = {name: getattr(account, name, None) for name in ("prompt_tokens", "completion_tokens")}
     return {name: int(count) for name, count in counts.items() if count is not None}
 
 
@@ -267,15 +275,17 @@ def _callable(argument: str, place: Place) -> Mapping[str, Player]:
     return {AS_PLAYED: player}
 
 
-def _served(argument: str, place: Place) -> Mapping[str, Player]:
-    """A model behind an OpenAI-compatible address; ``agents.players`` speaks to it."""
-    from agents import players
+def _prompted(kind: str) -> Makes:
+    """A chat model that is told the rules: one of this machine, or one behind an address."""
 
-    served = getattr(players, "OpenAIPlayer", None)
-    if served is None:
-        raise ImportError("this version of agents.players has no OpenAIPlayer: use module:function with your client")
-    url, _, model = argument.partition("#")
-    return {AS_PLAYED: served(url, model)}
+    def make(argument: str, place: Place) -> Mapping[str, Player]:
+        try:
+            named = import_module("agents.players.named")
+        except ModuleNotFoundError as error:
+            raise ImportError(f"this version of agents has no players of kind {kind!r}: use module:function") from error
+        return {AS_PLAYED: named.prompted_player(f"{kind}:{argument}")}
+
+    return make
 
 
 def _plain(player: Player) -> Mapping[str, Player]:
@@ -285,11 +295,14 @@ def _plain(player: Player) -> Mapping[str, Player]:
 PLAYERS: dict[str, Kind] = {
     "checkpoint": Kind("FOLDER", "a run of `agents train`, or its file", _checkpoint, file=True, once=True),
     "expert": Kind("", "the game's own expert", lambda _, __: _plain(ExpertPlayer()), once=True),
-    "hf": Kind("NAME", "a language model as it is: a name, folder or .gguf file, or tiny", _language_model, once=True),
+    "hf": Kind("NAME", "a chat model by name, folder or .gguf file, told the rules", _prompted("hf"), once=True),
     "imperfect": Kind(
         "ERROR", "the expert, who errs so often", lambda e, at: _plain(ImperfectPlayer(float(e), at.seed))
     ),
-    "openai": Kind("URL#MODEL", "a model behind an OpenAI-compatible address", _served, once=True),
+    "model": Kind(
+        "NAME", "a language model that writes on, told nothing; such as tiny", _language_model, once=True, windowed=True
+    ),
+    "openai": Kind("URL#MODEL", "a chat model behind an OpenAI-compatible address", _prompted("openai"), once=True),
     "random": Kind("", "any admissible utterance", lambda _, at: _plain(RandomPlayer(at.seed))),
     "sb3": Kind("FILE", "a .zip saved by any Stable-Baselines3 class", _stable, file=True, once=True),
 }

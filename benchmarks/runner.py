@@ -9,6 +9,7 @@ import signal
 import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
 from typing import Any
@@ -80,7 +81,8 @@ def _finish(cell: Cell, folder: Path) -> str:
 
 def _work(cell: Cell) -> int:
     """About how long a cell takes, in steps."""
-    return cell.budget + cell.episodes * (_EPISODE if cell.kind == "learner" else 1)
+    plain = cell.kind == "player" and ":" not in cell.name
+    return cell.budget + cell.episodes * (1 if plain else _EPISODE)
 
 
 def _progress(console: Console) -> Progress:
@@ -91,6 +93,18 @@ def _progress(console: Console) -> Progress:
 # --- processes ---
 
 
+@contextmanager
+def _interrupts_ignored() -> Iterator[None]:
+    if threading.current_thread() is not threading.main_thread():  # only there may a handler be set
+        yield
+        return
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
 class _Worker:
     """A process that plays one cell after the other; its output goes to a log file in the folder."""
 
@@ -98,7 +112,8 @@ class _Worker:
         self.pipe, theirs = _SPAWN.Pipe()
         self.log = folder / f"worker-{number}.log"
         self.process = _SPAWN.Process(target=_work_off, args=(theirs, folder, self.log), daemon=True)
-        self.process.start()
+        with _interrupts_ignored():  # the child inherits it: Ctrl-C is the parent's business
+            self.process.start()
         theirs.close()
         self.cell: Cell | None = None
 
@@ -165,7 +180,6 @@ def _record_death(cell: Cell, folder: Path, worker: _Worker) -> None:
 
 def _work_off(pipe: Connection, folder: Path, log: Path) -> None:
     """What a worker does until its parent ends."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's business
     threading.Thread(target=_end_with_parent, daemon=True).start()
     with log.open("w", encoding="utf-8") as file:
         os.dup2(file.fileno(), sys.stdout.fileno() if _has_descriptor(sys.stdout) else 1)

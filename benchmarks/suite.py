@@ -153,7 +153,7 @@ class Suite:
         return found
 
     def _player_cells(self) -> Iterator[Cell]:
-        from benchmarks.contestants import fingerprint, plays_once
+        from benchmarks.contestants import fingerprint, is_windowed, plays_once
 
         for name in self.players:
             content = fingerprint(name)
@@ -168,7 +168,7 @@ class Suite:
                         seed=seed,
                         content=content,
                         price=None if price is None else (float(price[0]), float(price[1])),
-                        env_kwargs=dict(self.env),
+                        env_kwargs=dict(self.env) if is_windowed(name) else {},
                         **self._shared(),
                     )
 

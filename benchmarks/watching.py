@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import numpy as np
 import torch
@@ -28,7 +28,7 @@ class Step(NamedTuple):
 
 
 class WatchedPlayer:
-    """Plays as ``player`` does, and notes the steps of the first ``episodes`` episodes of an evaluation.
+    """Plays as ``player`` does, and notes the steps of a policy in the first ``episodes`` episodes of an evaluation.
 
     ``agents.evaluate`` begins its episodes in order, one in each environment, so the first environments of the first
     call play the first episodes.
@@ -39,7 +39,7 @@ class WatchedPlayer:
         self.name, self.action_level = player.name, player.action_level
         self.env_kwargs: dict[str, Any] = getattr(player, "env_kwargs", {})
         self.steps: list[list[Step]] = [[] for _ in range(episodes)]
-        self._episode_of: dict[int, int] | None = None
+        self._episode_of: dict[int, int] | None = None if isinstance(player, PolicyPlayer) else {}
 
     def act(self, envs: Sequence[TextEnv], observations: np.ndarray) -> Sequence[Any]:
         """The player's actions."""
@@ -63,15 +63,16 @@ class WatchedPlayer:
         ``measure`` is ``"log-probability"`` or ``"Q-value"``; ``turns`` holds for each turn the pieces of what was
         said, each ``[text, value, [[other text, its value], ...]]``, the others being the strongest ones.
         """
-        if not isinstance(self.player, PolicyPlayer) or not self.steps[episode]:
+        if not self.steps[episode]:
             return None
+        policy = cast("PolicyPlayer", self.player).policy
         tokenizer = self.env_kwargs["tokenizer"]
         turns: list[list[Any]] = []
         measure = ""
         for step in self.steps[episode]:
             while len(turns) <= step.turn:
                 turns.append([])
-            found = _explain(self.player.policy, step, tokenizer)
+            found = _explain(policy, step, tokenizer)
             if found is None:
                 return None
             measure, pieces = found

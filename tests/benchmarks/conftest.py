@@ -21,10 +21,11 @@ def small_suite(**changes: Any) -> Suite:
 
 @pytest.fixture
 def learning(small_model: str) -> Suite:  # noqa: F811
-    """A learner of each kind on a random model, with next to no training."""
+    """All learners on a random model, with next to no training."""
+    from agents.learners import LEARNERS
     from tests.agents.conftest import small_settings
 
-    names = ("dqn", "ppo", "reinforce")
+    names = tuple(sorted(LEARNERS))
     return small_suite(
         ids=(GUESS,),
         players=(),

@@ -113,7 +113,7 @@ def test_a_checkpoint_and_a_language_model(small_model: str, tmp_path: Path) -> 
     model = agents.make("reinforce", GUESS, small_model, 2, env_kwargs=env_kwargs)
     agents.save(model, tmp_path / "run" / "checkpoint.pt")
     (from_folder,) = play(f"checkpoint:{tmp_path / 'run'}")
-    (from_name,) = play(f"hf:{small_model}", env={**POLICY, "tokenizer": "textenvs"})
+    (from_name,) = play(f"model:{small_model}", env={**POLICY, "tokenizer": "textenvs"})
     for way in ("greedy", "sampled"):
         assert said(from_folder, way) == said(from_name, way)  # nothing was learned yet
     spec = f"checkpoint:{tmp_path / 'run'}"

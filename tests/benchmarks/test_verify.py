@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +29,7 @@ def changed(result: dict[str, Any], tamper: Callable[[dict[str, Any], dict[str, 
 
 def test_true_results_pass(learning: Suite, expert: dict[str, Any]) -> None:
     assert differences(json.loads(json.dumps(expert))) == []
-    for cell in learning.cells():
+    for cell in replace(learning, learners=("dqn", "ppo")).cells():
         assert differences(json.loads(json.dumps(run_cell(cell)))) == []
 
 
