@@ -4,6 +4,7 @@ import copy
 import io
 import json
 import math
+import re
 import signal
 import subprocess
 import sys
@@ -28,6 +29,7 @@ ID = "TextDialogue-v0"
 PROMPT = [{"role": "user", "content": "user: i am looking for a cheap hotel"}]
 ONE = {"role": "assistant", "content": "what area would you like"}
 OTHER = {"role": "assistant", "content": "what area"}
+QUESTION = re.compile(r"what [a-z ]+? would you like")
 SMALL = {"rehearsal": 4, "rehearsal_tokens": 32}
 
 
@@ -233,7 +235,7 @@ def test_teaching_at_the_terminal(
 
 
 def polite_rater(teaching: Teaching, ratings: int, seed: int, level: str = "easy") -> list[float]:
-    """Play dialogues of the train split and rate each question: good with "please" at its end, better with it.
+    """Play dialogues of the train split and rate each question: good with "please" behind it, else better so.
 
     Returns:
         Seconds for each rating.
@@ -243,8 +245,10 @@ def polite_rater(teaching: Teaching, ratings: int, seed: int, level: str = "easy
     text, _ = env.reset(seed=seed)
     while len(seconds) < ratings:
         said = chat.reply(text)
-        if said.startswith("what"):
-            figures = teaching.good() if said.endswith("please") else teaching.better(f"{said} please")
+        question = QUESTION.match(said)
+        if question is not None:
+            wanted = f"{question[0]} please"
+            figures = teaching.good() if said == wanted else teaching.better(wanted)
             seconds.append(figures["seconds"])
         text, _, terminated, truncated, _ = env.step(chat.messages[-1]["content"])
         if terminated or truncated:
@@ -258,7 +262,8 @@ def held_out(speaker: Speaker, episodes: int) -> tuple[Evaluation, float]:
     player = HFPlayer(speaker, temperature=1.0, max_tokens=32)
     result = evaluate(player, ID, episodes, "test", "easy", keep=episodes)
     said = [text for transcript in result.transcripts for role, text in transcript if role == "agent"]
-    return result, float(np.mean([text.endswith("please") for text in said if text.startswith("what")]))
+    questions = [(text, question[0]) for text in said if (question := QUESTION.match(text)) is not None]
+    return result, float(np.mean([text == f"{question} please" for text, question in questions]))
 
 
 def test_a_scripted_rater_changes_how_tiny_asks() -> None:
@@ -288,5 +293,5 @@ def test_a_scripted_rater_does_not_cost_a_good_player_its_score(seed: int, tmp_p
     after, polite = held_out(speaker, 100)
     lost = -paired_difference(after, before)["score"].mean
     print(f"seed {seed}: polite {rude:.2f} -> {polite:.2f}, score lost {lost:.1f} of {before.scores.mean():.1f}")
-    assert rude == 0 and polite > 0.5
-    assert lost < 10  # points of 100
+    assert rude == 0 and polite > 0.6
+    assert lost < 6  # points of 100
