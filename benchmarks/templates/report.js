@@ -174,7 +174,7 @@ function chart(width, height, xs, ys, ticks, draw) {
   return s("svg", { viewBox: `0 0 ${width} ${height}`, class: "chart", role: "img" }, grid, below, draw(x, y));
 }
 const path = (points) => points.map(([x, y], place) => `${place ? "L" : "M"}${x.toFixed(1)} ${y.toFixed(1)}`).join("");
-const band = (upper, lower, name) => s("path", { d: `${path(upper)}${path([...lower].reverse()).replace("M", "L")}Z`, fill: colour(name), opacity: 0.13 });
+const band = (upper, lower, name, among) => s("path", { d: `${path(upper)}${path([...lower].reverse()).replace("M", "L")}Z`, fill: colour(name), opacity: 0.13 * Math.min(1, 4 / among) });
 
 function between(points, x, column, kind) {
   for (let i = 1; i < points.length; i++) {
@@ -202,7 +202,7 @@ function curveChart(task) {
       const edge = (pick) => places.map((place, i) => [x(place), y(pick(...at[i]))]);
       if (from === to) return s("circle", { cx: x(from), cy: mean[0][1], r: 3, fill: colour(name) }, s("title", {}, name));
       const line = s("path", { d: path(mean), fill: "none", stroke: colour(name), "stroke-width": 1.8, "stroke-linejoin": "round" }, s("title", {}, name));
-      return own.length > 1 ? [band(edge(Math.max), edge(Math.min), name), line] : line;
+      return own.length > 1 ? [band(edge(Math.max), edge(Math.min), name, 4), line] : line;
     })];
   return h("div", { class: "card" }, h("h3", {}, taskName(task)), chart(300, 170, [0, end], of, { x: [0, end / 2, end], y: marks }, lines));
 }
@@ -222,7 +222,7 @@ function drawProfiles() {
   const lines = (x, y) => [[0, 100].map((mark) => s("line", { x1: x(mark), x2: x(mark), y1: y(0), y2: y(1), stroke: "var(--soft)", "stroke-dasharray": "4 3" })),
     found.map(([name, [value, low, high]]) => {
       const points = (curve) => curve.map((each, i) => [x(xs[i]), y(each)]);
-      return [band(points(high), points(low), name),
+      return [band(points(high), points(low), name, found.length),
         s("path", { d: path(points(value)), fill: "none", stroke: colour(name), "stroke-width": 1.8 }, s("title", {}, name))];
     })];
   put("profile", h("div", { class: "legend" }, found.map(([name]) => h("span", {}, dot(name), name))),

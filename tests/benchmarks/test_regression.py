@@ -53,7 +53,7 @@ def test_the_committed_file_is_that_of_the_suite() -> None:
 
 def test_the_intervals_tell_players_apart() -> None:
     """So a score that moves from one player's to another's is seen."""
-    for env_id in load_smoke_ids():
+    for env_id in load_suite("smoke").ids:
         of = {each["cell"]["name"]: scores(each) for each in COMMITTED if each["cell"]["env_id"] == env_id}
         random, expert = (
             statistics.estimate({"": [of[who]["played"]]}, statistics.mean) for who in ("random", "expert")
@@ -61,13 +61,10 @@ def test_the_intervals_tell_players_apart() -> None:
         assert random.high < expert.low
 
 
-def load_smoke_ids() -> tuple[str, ...]:
-    return load_suite("smoke").ids
-
-
 def test_committed_results_verify() -> None:
     """Those that ship with the package, by a sample: ``python -m benchmarks verify benchmarks/results`` checks all."""
     results = list(storage.read(storage.COMMITTED))
-    assert results
+    assert {each["cell"]["name"] for each in results} >= {"random", "expert"}
+    assert {each["digest"] for each in results} <= {cell.digest for cell in load_suite("core").cells()}
     for each in results[:: max(1, len(results) // 6)]:
         assert differences(each) == [], name(each)
