@@ -11,6 +11,7 @@ _HOMES = {
     "make_vec_env": "agents.vec_env",
     "load_backbone": "agents.backbones",
     "PackedReplayBuffer": "agents.memory",
+    "register_backbone": "agents.backbones",
     "PackedRolloutBuffer": "agents.memory",
     "PrioritizedReplayBuffer": "agents.memory",
     "TokenActorCriticPolicy": "agents.policies",

@@ -1,12 +1,15 @@
-"""The ``agents`` command: train, evaluate, watch, chat with and export language-model agents."""
+"""The ``agents`` command: train, evaluate, watch, chat with, serve and export language-model agents."""
 
 from __future__ import annotations
 
 import argparse
 import ast
 import difflib
+import json
+import os
 import shlex
 import shutil
+import signal
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -15,16 +18,19 @@ from typing import TYPE_CHECKING, Any
 from rich.console import Console
 from rich.table import Table
 
+from agents.runs import FILE, PLAIN_PLAYERS, checkpoint_file, closest_run, load_run, run_name
+
 if TYPE_CHECKING:
     from stable_baselines3.common.base_class import BaseAlgorithm
 
     from agents.players import Player
 
-_PLAIN_PLAYERS = ("random", "expert")
-_FILE = "checkpoint.pt"
 _TIMESTEPS = 50_000
-_CHAT_TOKENS = 32
-_CHAT_WINDOW = 512
+_PROMPTED = {  # options of each kind of prompted player; those of hf are openai's too
+    "hf": ("shots", "instructions", "temperature", "max_tokens"),
+    "openai": ("concurrency", "timeout", "retries", "input_price", "output_price", "api_key_env"),
+}
+_PREFERENCES = Path("preferences.jsonl")
 _SHARED = ("window", "max_utterance_tokens", "constrain", "tokenizer")  # keywords that make sense in every game
 _OPTION_OF = {"backbone": "--backbone", "num_envs": "--num-envs", "seed": "--seed", "env_kwargs": "--env"}
 
@@ -75,13 +81,31 @@ def _parser() -> argparse.ArgumentParser:
         sub.add_argument("--seed", type=int, default=0, help="seed of the episodes (0)")
         sub.add_argument("--env", nargs="+", action="extend", default=[], metavar="KEY=VALUE", help=env_help)
 
-    env_help = "keywords of gymnasium.make"
-    command("list", _list, "show the learners")
+    def prompting(sub: argparse.ArgumentParser) -> None:
+        hints = "for hf: and openai: "
+        sub.add_argument("--shots", type=int, help=hints + "episodes of the expert shown first (0)")
+        sub.add_argument("--instructions", metavar="TEXT", help=hints + "told first (the game's page); '' for nothing")
+        sub.add_argument("--temperature", type=float, help=hints + "instead of the most probable token (0)")
+        sub.add_argument("--max-tokens", type=int, help=hints + "of a reply (64)")
+        sub.add_argument("--concurrency", type=int, help="for openai: requests under way at once (8)")
+        sub.add_argument("--timeout", type=float, help="for openai: seconds to wait for a reply (120)")
+        sub.add_argument("--retries", type=int, help="for openai: how often a failed request is sent again (5)")
+        sub.add_argument("--input-price", type=float, help="for openai: of a million tokens read")
+        sub.add_argument("--output-price", type=float, help="for openai: of a million tokens written")
+        sub.add_argument("--api-key-env", metavar="NAME", help="for openai: variable of the key (OPENAI_API_KEY)")
 
+    player_help = "checkpoint or its folder, random, expert, a model, hf:MODEL or openai:URL#MODEL (prompted)"
+    env_help = "keywords of gymnasium.make"
+    command("list", _list, "list the learners")
+
+    show = command("show", _show, "show a learner's page: when to use it, equations, options and defaults")
+    show.add_argument("learner", metavar="LEARNER", help="a name of `agents list`")
+
+    backbone_help = "tiny, a folder, a .gguf file, a Hugging Face name, gru or a configuration as JSON (tiny)"
     train = command("train", _train, "train a learner on an environment")
     train.add_argument("learner", metavar="LEARNER", help="a name of `agents list`")
     train.add_argument("id", metavar="ID", help="environment id, such as TextDialogue-v0")
-    train.add_argument("--backbone", help="tiny, a folder, a .gguf file or a Hugging Face name (tiny)")
+    train.add_argument("--backbone", type=_backbone, help=backbone_help)
     train.add_argument("--level", help="level of the game (medium)")
     train.add_argument("--action-level", help="token, turn or choice (the learner's first)")
     train.add_argument("--timesteps", type=int, help=f"environment steps in all ({_TIMESTEPS})")
@@ -97,20 +121,45 @@ def _parser() -> argparse.ArgumentParser:
     train.add_argument("--eval-episodes", type=int, default=100, metavar="N", help="at the end; 0 for none (100)")
 
     evaluate = command("eval", _eval, "measure a player over many episodes")
-    evaluate.add_argument("player", metavar="PLAYER", help="checkpoint or its folder, random, expert, or a model")
+    evaluate.add_argument("player", metavar="PLAYER", help=player_help)
     playing(evaluate, "test")
+    prompting(evaluate)
     evaluate.add_argument("--episodes", type=int, default=200, help="how many (200)")
     evaluate.add_argument("--json", type=Path, metavar="FILE", help="write the result there as well")
 
     watch = command("watch", _watch, "show one episode turn by turn")
-    watch.add_argument("player", metavar="PLAYER", help="checkpoint or its folder, random, expert, or a model")
+    watch.add_argument("player", metavar="PLAYER", help=player_help)
     playing(watch, "test")
+    prompting(watch)
 
     chat = command("chat", _chat, "talk with a model: you are the user, or the database")
     chat.add_argument("model", metavar="MODEL", help="checkpoint or its folder, or a model such as tiny")
     chat.add_argument("--greedy", action="store_true", help="take the most probable token instead of a sample")
     chat.add_argument("--raw", action="store_true", help="send lines as they are, without `user: ` before them")
     chat.add_argument("--seed", type=int, default=0, help="seed of the sampling (0)")
+    chat.add_argument(
+        "--learn", action="store_true", help="rate replies with +, - or = BETTER ANSWER: the model learns"
+    )
+    keeps = f"with --learn: ratings are added to it ({_PREFERENCES})"
+    chat.add_argument("--preferences", type=Path, metavar="FILE", help=keeps)
+    chat.add_argument("--relearn", action="store_true", help="with --learn: learn the ratings of that file first")
+    chat.add_argument("--save", type=Path, metavar="PATH", help="with --learn: save the model there in the end")
+    chat.add_argument("--lora", type=int, metavar="RANK", help="with --learn: only adapters of this rank learn")
+    chat.add_argument(
+        "--learning-rate",
+        type=float,
+        help="with --learn: of the updates (5e-4; 2e-5 where more than ten million weights learn)",
+    )
+
+    serve = command("serve", _serve, "serve a model at an OpenAI-compatible address")
+    serve.add_argument("model", metavar="MODEL", help="checkpoint or its folder, or a model such as tiny")
+    serve.add_argument("--host", default="127.0.0.1", help="address to listen on (127.0.0.1: this machine only)")
+    serve.add_argument("--port", type=int, default=8000, help="port; 0 takes a free one (8000)")
+    serve.add_argument("--rows", type=int, default=8, help="replies decoded side by side (8)")
+    serve.add_argument("--limit", type=int, help="tokens of a context and its reply (2048, or what the model has)")
+    serve.add_argument("--dtype", help="bfloat16 runs the model in that type")
+    serve.add_argument("--seed", type=int, default=0, help="seed of requests that bring none (0)")
+    serve.add_argument("--api-key-env", metavar="NAME", help="environment variable with a key that clients must send")
 
     export = command("export", _export, "write a trained language model as a plain Hugging Face folder")
     export.add_argument("path", metavar="PATH", help="checkpoint or its folder")
@@ -124,10 +173,25 @@ def _parser() -> argparse.ArgumentParser:
 def _list(args: argparse.Namespace, console: Console) -> int:
     from agents.learners import LEARNERS
 
-    table = Table("learner", "class", "action levels (default first)")
+    table = Table("learner", "class", "action levels (default first)", "when to use it")
     for name, row in sorted(LEARNERS.items()):
-        table.add_row(name, f"{row.algorithm.__module__.split('.')[0]}.{row.algorithm.__name__}", ", ".join(row.levels))
-    console.print(table)
+        of = f"{row.algorithm.__module__.split('.')[0]}.{row.algorithm.__name__}"
+        table.add_row(name, of, ", ".join(row.levels), row.when)
+    Console(width=console.width).print(table)
+    return 0
+
+
+def _show(args: argparse.Namespace, console: Console) -> int:
+    from rich.markdown import Markdown
+
+    from agents.learners import LEARNERS
+    from agents.learners.pages import page
+
+    if args.learner not in LEARNERS:
+        close = difflib.get_close_matches(args.learner, LEARNERS, 1)
+        hint = f"did you mean {close[0]!r}?" if close else f"there are {', '.join(sorted(LEARNERS))}"
+        raise ValueError(f"no learner {args.learner!r}: {hint}")
+    Console(width=console.width).print(Markdown(page(args.learner)))
     return 0
 
 
@@ -140,10 +204,10 @@ def _train(args: argparse.Namespace, console: Console) -> int:
     if args.eval_episodes == 1 or args.eval_episodes < 0:
         raise ValueError(f"--eval-episodes must be 0 or at least 2, not {args.eval_episodes}")
     out: Path = args.out or Path("runs") / f"{args.learner}-{args.id}".replace("/", "-").replace(":", "-")
-    checkpoint = out / _FILE
+    checkpoint = out / FILE
     if args.resume:
         if not checkpoint.is_file():
-            raise FileNotFoundError(f"nothing to resume: there is no {checkpoint}{_closest_run(out)}")
+            raise FileNotFoundError(f"nothing to resume: there is no {checkpoint}{closest_run(out)}")
         model = _resumed(args, checkpoint)
         total = args.timesteps or model._total_timesteps
         if model.num_timesteps >= total:
@@ -158,7 +222,7 @@ def _train(args: argparse.Namespace, console: Console) -> int:
         total = args.timesteps or _TIMESTEPS
         checkpoint.unlink(missing_ok=True)
         shutil.rmtree(out / "tb", ignore_errors=True)
-    for unfinished in out.glob(f".{_FILE}.*"):  # of a killed run
+    for unfinished in out.glob(f".{FILE}.*"):  # of a killed run
         unfinished.unlink()
     command = ["agents", "train", args.learner, args.id, "--out", str(out), "--resume", "--timesteps", str(total)]
     command += ["--save-every", str(args.save_every), "--eval-episodes", str(args.eval_episodes)]
@@ -179,6 +243,8 @@ def _eval(args: argparse.Namespace, console: Console) -> int:
     player, keywords = _player(args)
     result = evaluate(player, args.id, args.episodes, args.split, seed=args.seed, **keywords)
     console.print(comparison_table({player.name: result}))
+    if result.usage is not None:
+        console.print(str(player.usage))  # type: ignore[attr-defined]
     if args.json is not None:
         args.json.parent.mkdir(parents=True, exist_ok=True)
         args.json.write_text(result.to_json(), encoding="utf-8")
@@ -187,14 +253,16 @@ def _eval(args: argparse.Namespace, console: Console) -> int:
 
 def _watch(args: argparse.Namespace, console: Console) -> int:
     import gymnasium
+    import numpy as np
 
     player, keywords = _player(args)
+    keywords = {**getattr(player, "env_kwargs", {}), **keywords}
     env: Any = gymnasium.make(args.id, split=args.split, action_level=player.action_level, **keywords).unwrapped
     observation, info = env.reset(seed=args.seed)
     console.print(f"env:   {info['text']}")
     ended, total = False, 0.0
     while not ended:
-        action = player.act([env], observation[None])[0]
+        action = player.act([env], np.asarray(observation)[None])[0]
         observation, reward, terminated, truncated, info = env.step(action)
         ended = terminated or truncated
         total += reward
@@ -202,39 +270,72 @@ def _watch(args: argparse.Namespace, console: Console) -> int:
             console.print(f"agent: {env.transcript[-2][1]}\nenv:   {info['text']}  [{reward:+.2f}]")
     success = {True: ", success", False: ", no success"}.get(info.get("success"), "")
     console.print(f"return {total:.2f} in {info['turns']} turns{success}")
+    if hasattr(player, "usage"):
+        console.print(str(player.usage))
     return 0
 
 
 def _chat(args: argparse.Namespace, console: Console) -> int:
+    for name in ("preferences", "relearn", "save", "lora", "learning_rate"):
+        if getattr(args, name) and not args.learn:
+            raise ValueError(f"--{name.replace('_', '-')} needs --learn")
+    _no_plain_player(args.model)
     import torch
 
-    backbone, tokenizer = _speaker(args.model)
+    from agents.speaking import load_speaker
+    from agents.speaking.chat import talk
+
     torch.manual_seed(args.seed)
-    chat = _Chat(backbone, tokenizer, args.greedy)
-    prompt = "you: " if sys.stdin.isatty() else ""
-    if prompt:
-        console.print("you speak as `user: ...` or `database: ...`; /reset starts over, /quit or Ctrl-D ends")
-    while True:
-        try:
-            line = input(prompt).strip()
-        except EOFError:
-            return 0
-        if line == "/quit":
-            return 0
-        if line == "/reset":
-            chat.reset()
-            console.print("(a new dialogue)")
-        elif line:
-            if not args.raw and not line.startswith(("user:", "database:")):
-                line = f"user: {line}"
-            console.print(f"assistant: {chat.reply(line)}")
+    speaker = load_speaker(args.model, lora={"r": args.lora} if args.lora else None)
+    learner, preferences = None, args.preferences or _PREFERENCES
+    if args.learn:
+        from agents.learners.feedback import FeedbackLearner
+        from agents.memory.preferences import read_preferences
+
+        rate = {} if args.learning_rate is None else {"learning_rate": args.learning_rate}
+        learner = FeedbackLearner(speaker, seed=args.seed, **rate)
+        if args.relearn:
+            earlier = list(read_preferences(preferences))
+            figures = learner.study(earlier)
+            console.print(f"(learned {len(earlier)} ratings of {preferences} in {figures['seconds']:.1f} s)")
+    return talk(speaker, console.print, args.greedy, args.raw, learner, preferences, args.save)
+
+
+def _serve(args: argparse.Namespace, console: Console) -> int:
+    _no_plain_player(args.model)
+    key = None
+    if args.api_key_env is not None:
+        key = os.environ.get(args.api_key_env)
+        if not key:
+            raise ValueError(f"--api-key-env: the environment variable {args.api_key_env} is not set")
+    import torch
+
+    from agents.speaking import load_speaker
+    from agents.speaking.server import Server
+
+    torch.manual_seed(args.seed)
+    server = Server(load_speaker(args.model, dtype=args.dtype), args.host, args.port, args.rows, args.limit, key)
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        name = server.service.speaker.name
+        console.print(f"{name} is served at {server.url}; Ctrl-C ends", end="\n")
+        if args.host not in ("127.0.0.1", "localhost", "::1") and key is None:
+            console.print("anybody who reaches this address can use it: --api-key-env asks for a key")
+        sys.stdout.flush()
+        server.serve_forever()
+    except KeyboardInterrupt:
+        console.print("stopped")
+    finally:
+        server.close()
+        signal.signal(signal.SIGTERM, before)
+    return 0
 
 
 def _export(args: argparse.Namespace, console: Console) -> int:
     from agents.checkpoint import export
 
-    folder = export(_load(args.path), args.folder)
-    console.print(f"written: {folder} (transformers.AutoModelForCausalLM.from_pretrained reads it)")
+    folder = export(load_run(args.path), args.folder)
+    console.print(f"written: {folder} (agents.load_backbone and transformers read it)")
     return 0
 
 
@@ -252,7 +353,7 @@ def _new(args: argparse.Namespace) -> BaseAlgorithm:
 
 def _resumed(args: argparse.Namespace, checkpoint: Path) -> BaseAlgorithm:
     """The saved learner; options that are given must agree with what it was made with."""
-    model = _load(str(checkpoint))
+    model = load_run(str(checkpoint))
     recipe = model.recipe  # type: ignore[attr-defined]
     own = {"LEARNER": recipe["learner"], "ID": recipe["env_id"]}
     given: dict[str, Any] = {"LEARNER": args.learner, "ID": args.id}
@@ -285,10 +386,10 @@ def _learn(model: BaseAlgorithm, total: int, out: Path, save_every: int, console
     from agents.checkpoint import save
 
     model._total_timesteps = total
-    save(model, out / _FILE)  # an interrupted first rollout, too, can be continued; and a bad folder shows at once
+    save(model, out / FILE)  # an interrupted first rollout, too, can be continued; and a bad folder shows at once
     model.set_logger(configure(str(out / "tb"), ["tensorboard"]))
     bar = ProgressBarCallback() if console.is_terminal else None
-    checkpoint = CheckpointCallback(out / _FILE, save_every)
+    checkpoint = CheckpointCallback(out / FILE, save_every)
     started = model.num_timesteps
     console.print(f"training from {started} to {total} timesteps; logs in {out / 'tb'}")
     callbacks: list[BaseCallback] = [CurveCallback(), checkpoint, *([bar] if bar else [])]
@@ -301,7 +402,7 @@ def _learn(model: BaseAlgorithm, total: int, out: Path, save_every: int, console
             model.learn(total - started, callbacks, reset_num_timesteps=model._last_obs is None)
             if checkpoint.stopped:
                 return False
-            save(model, out / _FILE)
+            save(model, out / FILE)
     except KeyboardInterrupt:
         return False
     finally:
@@ -342,7 +443,10 @@ def _player(args: argparse.Namespace) -> tuple[Player, dict[str, Any]]:
     for name in ("split", "action_level", "as_text"):
         if name in extra:
             raise ValueError(f"--env {name} cannot be given here" + ("; use --split" if name == "split" else ""))
-    if args.player in _PLAIN_PLAYERS:
+    prompted = _prompted(args)
+    if prompted is not None:
+        return prompted, {"level": "medium", **extra}
+    if args.player in PLAIN_PLAYERS:
         from agents.players import ExpertPlayer, RandomPlayer
 
         plain = RandomPlayer(args.seed) if args.player == "random" else ExpertPlayer()
@@ -351,19 +455,41 @@ def _player(args: argparse.Namespace) -> tuple[Player, dict[str, Any]]:
 
     from agents.players import PolicyPlayer
 
-    file = _checkpoint_file(args.player)
+    file = checkpoint_file(args.player)
     if file is not None:
-        model = _load(str(file))
+        model = load_run(str(file))
     else:
         from agents.learners import make
 
         making = {"level": "medium", **extra, "action_level": "turn"}
         model = make("a2c", args.id, args.player, num_envs=1, seed=args.seed, env_kwargs=making)
     torch.manual_seed(args.seed)
-    path = Path(args.player)
-    name = f"{path.parent.name if path.name == _FILE else path.name}, {'greedy' if args.greedy else 'sampled'}"
+    name = f"{run_name(args.player)}, {'greedy' if args.greedy else 'sampled'}"
     player = PolicyPlayer(model, deterministic=args.greedy, name=name)
     return player, {"level": "medium", **_keywords_of(model, args.id), **extra}
+
+
+def _prompted(args: argparse.Namespace) -> Player | None:
+    """The prompted model that ``hf:MODEL`` or ``openai:URL#MODEL`` names; ``None`` for another player."""
+    from agents.players.named import prompted_player
+
+    kind = args.player.partition(":")[0]
+    given = {name: getattr(args, name) for name in (*_PROMPTED["hf"], *_PROMPTED["openai"])}
+    given = {name: value for name, value in given.items() if value is not None}
+    own = _PROMPTED.get(kind, ()) if kind == "hf" else (*_PROMPTED["hf"], *_PROMPTED.get(kind, ()))
+    for name in given:
+        if kind not in _PROMPTED or name not in own:
+            raise ValueError(f"--{name.replace('_', '-')} is not for the player {args.player!r}")
+    if kind not in _PROMPTED:
+        return None
+    if args.greedy and given.get("temperature"):
+        raise ValueError("--greedy and --temperature exclude each other")
+    return prompted_player(args.player, seed=args.seed, **given)
+
+
+def _no_plain_player(target: str) -> None:
+    if target in PLAIN_PLAYERS:
+        raise ValueError(f"{target!r} is no language model: give a checkpoint, or a model such as tiny")
 
 
 def _keywords_of(model: BaseAlgorithm, env_id: str) -> dict[str, Any]:
@@ -375,118 +501,14 @@ def _keywords_of(model: BaseAlgorithm, env_id: str) -> dict[str, Any]:
     return {**keywords, "tokenizer": model.get_env().get_attr("tokenizer", 0)[0]}  # type: ignore[union-attr]
 
 
-def _speaker(target: str) -> tuple[Any, Any]:
-    """The backbone and the tokenizer that ``target`` names."""
-    if target in _PLAIN_PLAYERS:
-        raise ValueError(f"{target!r} is no language model: give a checkpoint, or a model such as tiny")
-    file = _checkpoint_file(target)
-    if file is not None:
-        model: Any = _load(str(file))
-        policy = model.policy
-        reader = policy.reader if hasattr(policy, "reader") else policy.q_net.reader
-        return reader.backbone, model.get_env().get_attr("tokenizer", 0)[0]
-    from agents.backbones import TINY, load_backbone
-    from agents.learners.table import tokenizer_of
-    from textenvs.tokens.tokenizer import load_tokenizer
-
-    return load_backbone(target), load_tokenizer("textenvs" if target == TINY else tokenizer_of(target))
-
-
-def _checkpoint_file(target: str) -> Path | None:
-    """The checkpoint that ``target`` names, as a file or as its folder, or ``None`` where it names a model."""
-    path = Path(target)
-    if path.is_file() and path.suffix != ".gguf":
-        return path
-    if (path / _FILE).is_file():
-        return path / _FILE
-    if path.exists():
-        return None
-    in_a_folder = path.parent != Path() and path.parent.is_dir()
-    if path.suffix in (".pt", ".gguf", ".zip") or in_a_folder:
-        raise FileNotFoundError(f"no file or folder {target}{_closest_run(path)}")
-    close = difflib.get_close_matches(target, ("tiny", *_PLAIN_PLAYERS), 1, 0.7)
-    if close and close[0] != target:
-        raise ValueError(f"no player {target!r}: did you mean {close[0]!r}?")
-    return None
-
-
-def _load(target: str) -> BaseAlgorithm:
-    from agents.checkpoint import load
-
-    file = _checkpoint_file(target)
-    if file is None:
-        raise FileNotFoundError(f"{target} is no checkpoint: give {_FILE} of a run of `agents train`, or its folder")
-    return load(file)
-
-
-def _closest_run(path: Path) -> str:
-    """``"; did you mean ...?"`` with the run that lies nearest to a path where there is none."""
-    folder = path.parent if path.suffix == ".pt" else path
-    runs = [str(file.parent) for file in folder.parent.glob(f"*/{_FILE}")]
-    if path.suffix == ".pt":
-        runs += [str(file) for file in folder.glob("*.pt")]
-    close = difflib.get_close_matches(str(path), runs, 1)
-    return f"; did you mean {close[0]}?" if close else ""
-
-
-# --- talking ---
-
-
-class _Chat:
-    """One dialogue with a language model.
-
-    Args:
-        backbone: the model.
-        tokenizer: strings <-> its ids.
-        greedy: take the most probable token instead of a sample.
-    """
-
-    def __init__(self, backbone: Any, tokenizer: Any, greedy: bool) -> None:
-        import torch
-
-        self.backbone, self.tokenizer, self.greedy = backbone, tokenizer, greedy
-        self.window = min(_CHAT_WINDOW, (backbone.max_length or _CHAT_WINDOW + _CHAT_TOKENS) - _CHAT_TOKENS)
-        if self.window < 2:
-            raise ValueError(f"the model has {backbone.max_length} positions: too few to talk")
-        self.forbidden = torch.zeros(backbone.vocab_size, dtype=torch.bool)
-        self.forbidden[[*tokenizer.special_ids]] = True
-        self.forbidden[tokenizer.vocab_size :] = True
-        self.cache = backbone.new_cache(1, self.window + _CHAT_TOKENS)
-        self.reset()
-
-    def reset(self) -> None:
-        """Start over."""
-        import numpy as np
-
-        from textenvs.tokens.stream import TokenStream
-
-        self.stream = TokenStream(np.empty(self.window, np.int32), self.window, self.tokenizer.pad_id)
-        self.said: list[int] | None = None
-
-    def reply(self, text: str) -> str:
-        """What the model says to ``text``."""
-        tokenizer = self.tokenizer
-        heard = [*tokenizer.encode(text), *tokenizer.agent_prefix]
-        if self.said is None:
-            self.stream.start([*tokenizer.opening_prefix, *heard])
-        else:
-            self.stream.append([*self.said, tokenizer.end_id, *tokenizer.env_prefix, *heard], closes=True)
-        self.said = self._generate(self.stream.buffer[: self.stream.length].tolist())
-        return tokenizer.decode(self.said).strip()
-
-    def _generate(self, context: list[int]) -> list[int]:
-        import torch
-
-        said: list[int] = []
-        while len(said) < _CHAT_TOKENS:
-            ids = torch.tensor([context + said], device=self.cache.ids.device)
-            hidden = self.cache.last_hidden(ids, torch.full((1,), ids.shape[1], device=ids.device))
-            logits = self.backbone.logits(hidden)[0].detach().cpu().masked_fill(self.forbidden, -torch.inf)
-            token = int(logits.argmax() if self.greedy else torch.multinomial(logits.softmax(0), 1))
-            if token == self.tokenizer.end_id:
-                break
-            said.append(token)
-        return said
+def _backbone(text: str) -> Any:
+    """What ``--backbone`` names: a model, or a configuration."""
+    if not text.lstrip().startswith("{"):
+        return text
+    try:
+        return json.loads(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f"{text!r} is no JSON: {error}") from error
 
 
 # --- arguments ---

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import inspect
 import json
 import time
@@ -54,6 +55,7 @@ class Evaluation:
         scores: float64, 0 for random play and 100 for the expert, or ``None`` where none were measured.
         transcripts: of the first episodes, each a list of ``(role, text)``, the role being ``"env"`` or ``"agent"``.
         seconds: wall time of all episodes.
+        usage: tokens and cost of a prompted model, as ``agents.players.Usage`` names them; ``None`` for other players.
     """
 
     name: str
@@ -68,6 +70,7 @@ class Evaluation:
     scores: NDArray[np.float64] | None
     transcripts: list[list[tuple[str, str]]]
     seconds: float
+    usage: dict[str, Any] | None = None
 
     def metrics(self) -> dict[str, NDArray[Any]]:
         """Those of ``METRICS`` that the game has, each ``(episodes,)``."""
@@ -157,6 +160,7 @@ def evaluate(
         episode_seeds[episode] = info["episode_seed"]
         playing[place], observations[place] = (episode, row), observation
 
+    used = copy.copy(getattr(player, "usage", None))
     start = time.perf_counter()
     with torch.random.fork_rng(devices=list(range(torch.cuda.device_count()))):
         torch.manual_seed(seed)
@@ -190,6 +194,7 @@ def evaluate(
         scores=_scores(env_id, level, returns, env_kwargs),
         transcripts=transcripts,
         seconds=time.perf_counter() - start,
+        usage=None if used is None else (player.usage - used).to_dict(),  # type: ignore[attr-defined]
     )
 
 
@@ -256,7 +261,7 @@ def pool(evaluations: Sequence[Evaluation], name: str) -> Evaluation:
 
     means = {field: mean(field) for field in ("returns", "successes", "turns", "scores")}
     seconds = sum(evaluation.seconds for evaluation in evaluations)
-    return Evaluation(**{**vars(first), **means, "name": name, "transcripts": [], "seconds": seconds})
+    return Evaluation(**{**vars(first), **means, "name": name, "transcripts": [], "seconds": seconds, "usage": None})
 
 
 def comparison_table(evaluations: Mapping[str, Evaluation], title: str | None = None) -> Table:

@@ -72,7 +72,7 @@ def interleaved(
 def compare(
     taken: Mapping[str, list[float]], slow: str, fast: str, name: str, amount: float = 1.0, unit: str = "s", **more: Any
 ) -> Comparison:
-    """How many times ``fast`` beats ``slow``, from seconds per round; ``amount`` of work a round makes rates of them."""
+    """How many times ``fast`` beats ``slow``, from seconds a round; ``amount`` of work a round makes rates of them."""
     ratios = [one / other for one, other in zip(taken[slow], taken[fast], strict=True)]
     medians = {side: statistics.median(seconds) for side, seconds in taken.items()}
     values = {side: amount / median if unit != "s" else median for side, median in medians.items()}

@@ -28,8 +28,7 @@ class CausalBackbone(Backbone):
 
     def __init__(self, model: Any, frozen: bool = False, autocast: torch.dtype | None = None) -> None:
         super().__init__(model, frozen, autocast)
-        # The model's layers over flat tokens, where it is of a family that Decoder knows.
-        self.decoder = Decoder(model) if Decoder.reads(model) else None
+        self._decoder = Decoder(model) if Decoder.reads(model) else None
 
     @classmethod
     def reads(cls, config: Any) -> bool:
@@ -59,6 +58,11 @@ class CausalBackbone(Backbone):
             )
         return output.last_hidden_state.float()
 
+    @property
+    def decoder(self) -> Decoder | None:
+        """The model's layers over flat tokens, where it is of a family that ``Decoder`` knows."""
+        return self._decoder if self.model.config._attn_implementation == "sdpa" else None
+
     def states(self, ids: Tensor, segment: Tensor, position: Tensor) -> Tensor:
         """One pass over the sequences gives every step; what several of them begin with is read once."""
         decoder = self.decoder
@@ -71,8 +75,8 @@ class CausalBackbone(Backbone):
 
     def logits(self, hidden: Tensor) -> Tensor:
         """As ``Backbone.logits``; while generating, from the weights that were laid out for it."""
-        if not torch.is_grad_enabled() and self.decoder is not None:
-            found = self.decoder.head(hidden)
+        if not torch.is_grad_enabled() and self._decoder is not None:
+            found = self._decoder.head(hidden)
             if found is not None:
                 return found
         return super().logits(hidden)

@@ -11,7 +11,7 @@ from torch.nn import functional
 
 from agents.memory.cache import Version
 
-# How a layer's queries (tokens, heads, size) meet its keys and values (tokens, key heads, size): (tokens, heads * size).
+# How a layer's queries (tokens, heads, size) meet its keys and values (tokens, key heads, size), as (tokens, all heads).
 Attend = Callable[[int, Tensor, Tensor, Tensor], Tensor]
 
 _TYPES = ("llama", "mistral", "qwen2", "qwen3")
@@ -115,7 +115,7 @@ class Decoder:
         return _normal(hidden, self.base.norm)
 
     def head(self, hidden: Tensor) -> Tensor | None:
-        """Logits of ``hidden`` ``(..., hidden)`` from the copied weights, or ``None`` where there are no current ones."""
+        """Logits of ``hidden`` ``(..., hidden)`` from the copied weights; ``None`` where there are no current ones."""
         return self.copies.logits(hidden)
 
 
@@ -148,6 +148,10 @@ class Copies:
             self.version = version
         return self.layers
 
+    def forget(self) -> None:
+        """Make the copies anew when they are needed next."""
+        self.version = None
+
     def logits(self, hidden: Tensor) -> Tensor | None:
         """As ``Decoder.head``."""
         if self.version is None or self._version is None or self.version[0] != self._version():
@@ -160,7 +164,7 @@ class Copies:
 
 
 class _Layer:
-    """One layer's products and what stands between them, all at hand: looking modules up costs as much as small ones."""
+    """One layer's products and what stands between them, at hand: looking modules up costs as much as small products."""
 
     def __init__(self, layer: Any, dtype: Any) -> None:
         attention, mlp = layer.self_attn, layer.mlp

@@ -15,6 +15,7 @@ from agents.backbones.base import Backbone
 from agents.backbones.tokenizers import read_tokenizer
 from agents.memory.cache import ContextCache
 
+_REMEMBERED = 100_000  # contexts of a frozen model; then it begins to forget
 _CHUNK = 8192  # tokens read at once; of more, activations are computed again for the gradient instead of kept
 
 
@@ -24,7 +25,7 @@ class MaskedBackbone(Backbone):
     Each step is a row of its own, its context with a mask token behind it, read in both directions; the hidden state
     at the mask is the step's, and the masked-language-model head predicts the next token from it (Wang and Cho 2019,
     "BERT has a Mouth, and It Must Speak"). Nothing of a row is behind its step, so there is no look-ahead. Equal
-    contexts of a batch are read once, rows of like length together.
+    contexts of a batch are read once, rows of like length together; a frozen model remembers what it has read.
 
     A sentence encoder, which has no such head, gets a fresh one, and its state is what it was trained to tell: the mean
     over the row (``config.pooling = "mean"``).
@@ -52,6 +53,8 @@ class MaskedBackbone(Backbone):
             )
         self.mask_id = int(mask_id)
         self.own_ids = (self.mask_id,)
+        self._memory: dict[bytes, Tensor] = {}  # of a frozen model: contexts' ids -> states
+        self._memory_version = -1
         self._first_position = _first_position(model)
 
     @classmethod
@@ -68,7 +71,8 @@ class MaskedBackbone(Backbone):
         from transformers import AutoModelForMaskedLM
 
         model, found = AutoModelForMaskedLM.from_pretrained(name_or_path, dtype=torch.float32, output_loading_info=True)
-        if any(not name.startswith(f"{model.base_model_prefix}.") for name in found["missing_keys"]):
+        head = {name for name, _ in model.named_parameters() if not name.startswith(f"{model.base_model_prefix}.")}
+        if head <= {*found["missing_keys"]}:
             warnings.warn(
                 f"{name_or_path} has no masked-language-model head: it gets a fresh one, tied to its embeddings, that "
                 "has to learn which words to write; heads for values and choices do not need it",
@@ -95,15 +99,35 @@ class MaskedBackbone(Backbone):
         rows = rows.where(places < lengths[:, None], -1)  # -1: nothing stands here
         rows = rows.scatter(1, lengths[:, None], self.mask_id)
         rows, which = torch.unique(rows, dim=0, return_inverse=True)
+        return (self._remembered(rows) if self.frozen else self._read_all(rows))[which]
+
+    def _remembered(self, rows: Tensor) -> Tensor:
+        """``_read_all`` of what was not read before: frozen weights read the same row alike every time.
+
+        Each row is read alone: in company its last bits would depend on the others, and a saved learner, which has
+        forgotten them, would not go on exactly as before.
+        """
+        version = sum(weight._version for weight in self.parameters())
+        if version != self._memory_version or len(self._memory) > _REMEMBERED:
+            self._memory, self._memory_version = {}, version
+        keys = [row[row >= 0].tobytes() for row in rows.cpu().numpy()]
+        new = [index for index, key in enumerate(keys) if key not in self._memory]
+        for index in new:
+            row = rows[index]
+            self._memory[keys[index]] = self._read(row[row >= 0][None])[0]
+        return torch.stack([self._memory[key] for key in keys])
+
+    def _read_all(self, rows: Tensor) -> Tensor:
+        """States ``(rows, hidden)`` of distinct rows, rows of like length together."""
         lengths = (rows >= 0).sum(dim=1)
         order = lengths.argsort()
         chunks = _cut(lengths[order], _CHUNK)
-        again = torch.is_grad_enabled() and len(chunks) > 1 and not self.frozen
+        again = torch.is_grad_enabled() and len(chunks) > 1
         read = []
         for chunk in chunks:
             own = rows[order[chunk], : int(lengths[order[chunk]].max())]
             read.append(checkpoint(self._read, own, use_reentrant=False) if again else self._read(own))
-        return torch.cat(read)[order.argsort()[which]]
+        return torch.cat(read)[order.argsort()]
 
     def _read(self, rows: Tensor) -> Tensor:
         """States ``(rows, hidden)`` of ``rows`` ``(rows, tokens)``, which end with the mask and have -1 after it."""

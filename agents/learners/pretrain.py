@@ -45,8 +45,16 @@ CONFIGS: dict[str, dict[str, Any]] = {
         "intermediate_size": 512,
         "num_hidden_layers": 4,
         "num_attention_heads": 4,
+        "initializer_range": 0.08,  # 1 / sqrt(hidden size): the usual 0.02 is for wide models
     },
-    "permutation": {"model_type": "xlnet", "d_model": 128, "d_inner": 512, "n_layer": 4, "n_head": 4},
+    "permutation": {
+        "model_type": "xlnet",
+        "d_model": 128,
+        "d_inner": 512,
+        "n_layer": 4,
+        "n_head": 4,
+        "initializer_range": 0.08,
+    },
     "recurrent": {"model_type": "gru", "hidden_size": 256, "num_hidden_layers": 1},
 }  # what --kind makes; causal is the shipped model
 

@@ -99,6 +99,8 @@ class SACDiscrete(OffPolicyAlgorithm):
         """``gradient_steps`` steps of gradient descent, each on critics, actor and temperature together."""
         self.policy.set_training_mode(True)
         self._update_learning_rate(self.policy.optimizer)
+        for group in self.policy.optimizer.param_groups:
+            group["lr"] *= group.get("share", 1.0)
         figures: dict[str, list[float]] = {"critic_loss": [], "actor_loss": [], "temperature": [], "entropy": []}
         policy = self.policy
         for _ in range(gradient_steps):

@@ -107,8 +107,9 @@ class RowCache(Cache, _Rows):
     """Hidden states of growing token sequences, one row per environment, without computing any prefix twice.
 
     Each call compares the new ids with those cached and computes a row from its first difference on: a longer row
-    costs its new tokens, a restarted row is refilled alone, a row whose window slid keeps what still matches. The
-    hidden states equal those of a full forward pass (to rounding). A change of the weights empties the cache.
+    costs its new tokens, a restarted row is refilled alone, a row whose window slid keeps what still matches, a row in
+    which nothing changed costs nothing. The hidden states equal those of a full forward pass (to rounding). A change of
+    the weights empties the cache.
 
     Args:
         backbone: the model; it is called with ``cache=self``.
@@ -120,6 +121,7 @@ class RowCache(Cache, _Rows):
         layers: list[Any] = [_RowLayer(self) for _ in range(backbone.model.config.num_hidden_layers)]
         Cache.__init__(self, layers=layers)
         _Rows.__init__(self, backbone, rows, window)
+        self.hidden = torch.zeros(rows, backbone.hidden_size, device=self.ids.device)
         # What the running forward pass writes: which rows, which slots, and how many slots its queries can see.
         self.rows = torch.arange(rows, device=self.ids.device)
         self.slots = self.rows[:, None]
@@ -134,15 +136,15 @@ class RowCache(Cache, _Rows):
             lengths: ``(rows,)`` int64, number of real tokens of each row, at least 1.
         """
         ids = ids[:, : int(lengths.max())]
-        starts = torch.minimum(self.take(ids, lengths)[0], lengths - 1)
+        known, before = self.take(ids, lengths)
+        changed = ((known < lengths) | (before != lengths)).nonzero().flatten()
+        starts = torch.minimum(known, lengths - 1)
         new = lengths - starts
-        hidden = torch.empty(len(ids), self.backbone.hidden_size, device=ids.device)
-        everyone = torch.arange(len(ids), device=ids.device)
-        long = new > _REFILL
-        groups = [everyone] if bool(long.all()) or not bool(long.any()) else [everyone[~long], everyone[long]]
-        for rows in groups:
-            hidden[rows] = self._extend(ids, rows, starts[rows], new[rows])
-        return hidden
+        long = new[changed] > _REFILL
+        for rows in (changed[~long], changed[long]):
+            if len(rows):
+                self.hidden[rows] = self._extend(ids, rows, starts[rows], new[rows])
+        return self.hidden.clone()
 
     def _extend(self, ids: Tensor, rows: Tensor, starts: Tensor, new: Tensor) -> Tensor:
         offsets = torch.arange(int(new.max()), device=ids.device)
@@ -202,6 +204,8 @@ class FlatCache(_Rows):
         width = int(new_lengths.max())
         new_ids = ids[:, :width].cpu().numpy()
         old_ids, old_lengths = self.ids.numpy(), self.lengths.numpy()
+        if not old_lengths.any():  # told to forget: there are optimizers whose changes the weights do not count
+            self.decoder.copies.forget()
         differs = new_ids != old_ids[:, :width]
         same = np.where(differs.any(axis=1), differs.argmax(axis=1), width)
         starts = np.minimum(np.minimum(same, old_lengths), new_lengths)

@@ -39,7 +39,9 @@ def families(ids: np.ndarray, lengths: np.ndarray) -> Families:
     none = Families(np.full(rows, -1), np.zeros(0, dtype=np.int64))
     if rows < 2:
         return none
-    order = np.array(sorted(range(rows), key=[row[:n].tobytes() for row, n in zip(ids, lengths, strict=True)].__getitem__))
+    order = np.array(
+        sorted(range(rows), key=[row[:n].tobytes() for row, n in zip(ids, lengths, strict=True)].__getitem__)
+    )
     ordered, sizes = ids[order], lengths[order]
     same = (ordered[1:] == ordered[:-1]).cumprod(axis=1, dtype=np.int64).sum(axis=1)
     common = np.minimum(np.minimum(same, sizes[1:]), sizes[:-1])  # of each with the next
@@ -143,7 +145,9 @@ class Layout:
             before = int(kin.shared.max())
             seen = np.concatenate(
                 [
-                    np.broadcast_to((np.arange(before) < kin.shared[parents, None])[:, None], (len(pieces), width, before)),
+                    np.broadcast_to(
+                        (np.arange(before) < kin.shared[parents, None])[:, None], (len(pieces), width, before)
+                    ),
                     np.broadcast_to(np.tri(width, dtype=bool), (len(pieces), width, width)),
                 ],
                 axis=2,
@@ -192,9 +196,7 @@ class Layout:
         padded = flat if self._flat else _Move.apply(flat, self._slots, self._home, None)
         parts = padded.split([block.rows * block.width for block in self.blocks])
         shape = states.shape[1:]
-        return [
-            part.reshape(block.rows, block.width, *shape) for part, block in zip(parts, self.blocks, strict=True)
-        ]
+        return [part.reshape(block.rows, block.width, *shape) for part, block in zip(parts, self.blocks, strict=True)]
 
 
 class _Move(torch.autograd.Function):

@@ -33,6 +33,11 @@ class PackedBatch:
     def __len__(self) -> int:
         return len(self.segment)
 
+    def __getitem__(self, steps: slice | Tensor) -> PackedBatch:
+        """Some of the steps, along the same sequences."""
+        choices, masks = (None if each is None else each[steps] for each in (self.choices, self.masks))
+        return PackedBatch(self.ids, self.segment[steps], self.position[steps], choices, masks)
+
 
 def pad_sequences(sequences: list[np.ndarray], pad_id: int, device: torch.device | str) -> Tensor:
     """Stack id arrays of unequal length into ``(sequences, longest)`` int64, right-padded with ``pad_id``."""

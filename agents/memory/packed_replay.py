@@ -114,6 +114,9 @@ class PackedReplayBuffer(ReplayBuffer):
         self._current = np.full(self.n_envs, -1, dtype=np.int64)
         self._options = np.full(self.n_envs, -1, dtype=np.int64)
 
+    def __getstate__(self) -> dict[str, Any]:
+        return {**vars(self), "masks": None}  # environments do not go into Stable-Baselines3's saved buffers
+
     def add(self, obs: Any, next_obs: Any, action: Any, reward: Any, done: Any, infos: Any) -> None:
         """Add one step of every environment; shapes as in ``ReplayBuffer.add``."""
         here = self.pos

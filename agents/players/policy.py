@@ -51,6 +51,8 @@ class PolicyPlayer:
             filler = np.zeros_like(observations, shape=(self._rows - len(envs), observations.shape[1]))
             filler[:] = self.env_kwargs["tokenizer"].pad_id
             filler[:, 0] = observations[0, 0]
+            choices = slice(self.env_kwargs["window"], None)  # something to choose from, or there is nothing to draw
+            filler[:, choices] = observations[0, choices]
             observations = np.concatenate([observations, filler])
         keywords: dict[str, Any] = {}
         if self._masked:

@@ -14,7 +14,9 @@ from torch.distributions import Categorical
 
 from agents.memory.packed import PackedBatch
 from agents.policies.chosen import draw, score, score_states
+from agents.policies.masks import action_logits, states_of
 from agents.policies.reader import TokenReader
+from agents.policies.utterances import Utterances, spoken
 from textenvs.tokens.spaces import UtteranceSpace
 
 
@@ -54,7 +56,7 @@ class TokenActorCriticPolicy(ActorCriticPolicy):
         if not isinstance(action_space, spaces.Discrete | UtteranceSpace):
             raise TypeError(f"a token policy needs Discrete or UtteranceSpace actions, not {action_space}")
         if optimizer_kwargs is None:
-            optimizer_kwargs = {"weight_decay": 0.0, "fused": True} if optimizer_class is torch.optim.AdamW else {}
+            optimizer_kwargs = {"weight_decay": 0.0} if optimizer_class is torch.optim.AdamW else {}
         BasePolicy.__init__(
             self,
             observation_space,
@@ -97,19 +99,26 @@ class TokenActorCriticPolicy(ActorCriticPolicy):
         if self.reader.turn_level:
             actions, log_probs = self._speak(obs, hidden, deterministic)
             return actions, values, log_probs
-        logits = self._logits(hidden, self.reader.choices(obs) if self.reader.choice_level else None)
-        actions, log_probs = _pick(logits, deterministic)
+        choices = self.reader.choices(obs) if self.reader.choice_level else None
+        actions, log_probs = _pick(action_logits(self.reader, hidden, choices, self._masks(obs)), deterministic)
         return actions, values, log_probs
 
-    def _logits(self, hidden: Tensor, choices: Tensor | None) -> Tensor:
-        return self.reader.token_logits(hidden) if choices is None else self.reader.choice_scores(hidden, choices)
+    def _masks(self, obs: Tensor) -> Tensor | None:
+        """What may be done ``(environments, actions)`` bool beside what observations tell; ``None`` for anything."""
+        return None
 
-    def _score(self, hidden: Tensor, choices: Tensor | None, actions: Tensor) -> tuple[Tensor, Tensor]:
-        """Log-probabilities and entropies ``(steps,)`` of tokens or choices ``(steps,)`` in states ``(steps, hidden)``."""
-        if choices is not None:
-            return score(self.reader.choice_scores(hidden, choices), actions)
-        backbone = self.reader.backbone
-        return score_states(backbone.logits, hidden, backbone.vocab_size, actions, self.reader.forbidden)
+    def _categorical(self, hidden: Tensor, choices: Tensor | None, masks: Tensor | None = None) -> Categorical:
+        return Categorical(logits=action_logits(self.reader, hidden, choices, masks), validate_args=False)
+
+    def _score(
+        self, actions: Tensor, hidden: Tensor, choices: Tensor | None, masks: Tensor | None
+    ) -> tuple[Tensor, Tensor]:
+        """Log-probabilities and entropies, both ``(steps,)``, of tokens or choices ``(steps,)`` in states ``(steps,
+        hidden)``."""
+        if choices is None and masks is None:
+            reader = self.reader
+            return score_states(reader.raw_logits, hidden, len(reader.forbidden), actions, reader.forbidden)
+        return score(action_logits(self.reader, hidden, choices, masks), actions)
 
     def _speak(self, obs: Tensor, hidden: Tensor, deterministic: bool) -> tuple[Tensor, Tensor]:
         """Write one utterance in every environment, ``(environments, tokens)``, and its log-probabilities."""
@@ -145,34 +154,45 @@ class TokenActorCriticPolicy(ActorCriticPolicy):
             Values ``(steps, 1)``, log-probabilities ``(steps,)`` and entropies ``(steps,)``; those of an utterance are
             the sums over its tokens.
         """
-        batch = obs if isinstance(obs, PackedBatch) else self.reader.single(obs, actions)
         if not self.reader.turn_level:
-            last = self.reader.backbone.states(batch.ids, batch.segment, batch.position)
-            return self.critic(last), *self._score(last, batch.choices, actions.long().flatten())
-        actions = actions.long()
-        spoken = (actions != self.reader.space.pad_id) & ((actions == self.reader.space.end_id).cumsum(dim=1) <= 1)
-        step, offset = spoken.nonzero(as_tuple=True)
-        segment = torch.cat([batch.segment, batch.segment[step]])
-        position = torch.cat([batch.position, batch.position[step] + offset])
-        last, hidden = self.reader.backbone.states(batch.ids, segment, position).tensor_split([len(batch)])
-        log_prob, entropy = self._score(hidden, None, actions[step, offset])
+            hidden, choices, masks = states_of(self.reader, obs)
+            return self.critic(hidden), *self._score(actions.long().flatten(), hidden, choices, masks)
+        last, hidden, step, offset = self._read(obs, actions)
+        log_prob, entropy = self._score(actions.long()[step, offset], hidden, None, None)
         zeros = torch.zeros(len(actions), device=last.device)
         return self.critic(last), zeros.index_add(0, step, log_prob), zeros.index_add(0, step, entropy)
 
-    def predict_values(self, obs: Tensor) -> Tensor:  # type: ignore[override]
-        """State values ``(batch, 1)``."""
-        return self.critic(self.reader.last_hidden(obs))
+    def _write(self, obs: Tensor | PackedBatch, actions: Tensor) -> tuple[Tensor, Utterances]:
+        """Hidden states ``(steps, hidden)`` before some utterances, and how probable each of their tokens is."""
+        last, hidden, step, offset = self._read(obs, actions)
+        return last, Utterances(self._categorical(hidden, None), step, offset, len(last))
 
-    def get_distribution(self, obs: Tensor) -> CategoricalDistribution:  # type: ignore[override]
+    def _read(self, obs: Tensor | PackedBatch, actions: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Hidden states before some utterances and before each of their tokens, and the utterance and place of each."""
+        batch = obs if isinstance(obs, PackedBatch) else self.reader.single(obs, actions)
+        step, offset = spoken(actions.long(), self.reader.space.pad_id, self.reader.space.end_id)
+        segment = torch.cat([batch.segment, batch.segment[step]])
+        position = torch.cat([batch.position, batch.position[step] + offset])
+        last, hidden = self.reader.backbone.states(batch.ids, segment, position).tensor_split([len(batch)])
+        return last, hidden, step, offset
+
+    def predict_values(self, obs: Tensor | PackedBatch) -> Tensor:  # type: ignore[override]
+        """State values ``(steps, 1)`` of plain or packed observations."""
+        return self.critic(states_of(self.reader, obs)[0])
+
+    def get_distribution(self, obs: Tensor | PackedBatch) -> CategoricalDistribution:  # type: ignore[override]
         """The distribution over tokens or choices; a turn-level one has no closed form."""
         if self.reader.turn_level:
             raise ValueError("a distribution over whole utterances has no closed form: use the token or choice level")
-        choices = self.reader.choices(obs) if self.reader.choice_level else None
         wrapped = CategoricalDistribution(int(self.action_space.n))  # type: ignore[attr-defined]
-        wrapped.distribution = Categorical(
-            logits=self._logits(self.reader.last_hidden(obs), choices), validate_args=False
-        )
+        wrapped.distribution = self._categorical(*states_of(self.reader, obs))
         return wrapped
+
+    def set_training_mode(self, mode: bool) -> None:
+        """Training begins or ends; where it begins, what the caches hold is out of date."""
+        super().set_training_mode(mode)
+        if mode:
+            self.reader.forget()
 
     def _predict(self, observation: Tensor, deterministic: bool = False) -> Tensor:  # type: ignore[override]
         return self(observation, deterministic=deterministic)[0]

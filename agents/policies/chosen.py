@@ -19,8 +19,8 @@ _KEPT = 1 << 26  # logits kept for the gradient; of more, they are computed agai
 def draw(log_probs: Tensor) -> Tensor:
     """One sample ``(rows,)`` int64 of each row of ``log_probs`` ``(rows, actions)``.
 
-    By the inverse of the distribution function: one random number a row, where ``torch.multinomial`` draws one for every
-    action (on processors ten times slower for 2,000 of them).
+    By the inverse of the distribution function: one random number a row, where ``torch.multinomial`` draws one for
+    every action (on processors ten times slower for 2,000 of them).
     """
     totals = log_probs.exp().cumsum(dim=1)
     last = totals[:, -1:]

@@ -47,9 +47,10 @@ class TokenReader(nn.Module):
         self.backbone: Backbone = load_backbone(backbone, **keywords)
         longest = observation_space.window + (observation_space.max_utterance_tokens if self.turn_level else 0)
         if self.backbone.max_length is not None and longest > self.backbone.max_length:
+            fits = observation_space.window - longest + self.backbone.max_length
             raise ValueError(
                 f"the environment's window needs {longest} positions and the model has {self.backbone.max_length}: "
-                "give the environment a smaller window=..."
+                f"give the environment a smaller window=..., at most {fits}"
             )
         if observation_space.vocab_size > self.backbone.vocab_size:
             raise ValueError(
@@ -68,10 +69,23 @@ class TokenReader(nn.Module):
         forbidden[list(observation_space.special_ids)] = True
         forbidden[observation_space.vocab_size :] = True
         self.register_buffer("forbidden", forbidden, persistent=False)
+        width = self.backbone.hidden_size
+        self.shift: nn.Linear | None = None
         if self.choice_level:
-            width = self.backbone.hidden_size
             self.query = nn.Linear(width, width)
             self.key = nn.Linear(width, width)
+        elif self.backbone.frozen:  # what can be learned of speaking: a shift of the state that the model's head reads
+            self.shift = nn.Linear(width, width)
+            nn.init.zeros_(self.shift.weight)
+            nn.init.zeros_(self.shift.bias)
+
+    def train(self, mode: bool = True) -> TokenReader:
+        """As ``nn.Module.train``; learning also empties the cache, if weights are frozen, too: what a saved learner
+        computes after loading, when there is no cache yet, must equal what it would have computed, to the last bit."""
+        if mode:
+            for cache in self._cache:
+                cache.lengths.zero_()
+        return super().train(mode)
 
     def split(self, observations: Tensor) -> tuple[Tensor, Tensor]:
         """Context ids ``(batch, window)`` int64 and their lengths ``(batch,)``."""
@@ -106,6 +120,11 @@ class TokenReader(nn.Module):
             self._cache[:] = [self.backbone.new_cache(rows, self.longest)]
         return self._cache[0]
 
+    def forget(self) -> None:
+        """Empty the cache: the weights are about to change."""
+        for cache in self._cache:
+            cache.lengths.zero_()
+
     def last_hidden(self, observations: Tensor) -> Tensor:
         """Hidden states ``(batch, hidden)`` at the end of each context: cached where no gradient is asked for."""
         ids, lengths = self.split(observations)
@@ -121,8 +140,14 @@ class TokenReader(nn.Module):
 
     def token_logits(self, hidden: Tensor) -> Tensor:
         """Logits ``(..., vocabulary)`` of the environment's tokens; special tokens that no utterance holds are out."""
-        logits = self.backbone.logits(hidden).masked_fill(self.forbidden, MASKED)
+        logits = self.raw_logits(hidden).masked_fill(self.forbidden, MASKED)
         return logits[..., : self.space.vocab_size]
+
+    def raw_logits(self, hidden: Tensor) -> Tensor:
+        """Logits ``(..., model's vocabulary)``; what is ``forbidden`` is not masked yet."""
+        if self.shift is not None:
+            hidden = hidden + self.shift(hidden)
+        return self.backbone.logits(hidden)
 
     def choice_scores(self, hidden: Tensor, choices: Tensor) -> Tensor:
         """Scores ``(batch, choices)`` of candidates ``(batch, choices, tokens)`` in contexts ``(batch, hidden)``, or

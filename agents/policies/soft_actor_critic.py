@@ -16,6 +16,8 @@ from agents.policies.masks import MaskedPolicy, action_logits, states_of
 from agents.policies.q_network import TokenQNetwork, target_of
 from agents.policies.reader import MASKED, TokenReader
 
+_TEMPERATURE_RATE = 1.0
+
 
 class TokenSACPolicy(MaskedPolicy):
     """An actor, twin critics, their targets and a learned temperature.
@@ -28,7 +30,10 @@ class TokenSACPolicy(MaskedPolicy):
         lr_schedule: learning rate by remaining progress; Stable-Baselines3 gives it.
         backbone: what ``agents.load_backbone`` takes; ``kind``, ``lora``, ``dtype`` and ``frozen`` go along with it.
         scale: what one nat of log-probability is worth as Q at the start.
-        temperature: the temperature at the start.
+        dueling: whether the critics hold advantages against their mean; see ``TokenQNetwork``.
+        temperature: the temperature at the start. It weighs entropy in nats against rewards: where a turn costs 0.1,
+            one of 0.05 makes it pay to dawdle.
+        actor_rate: the actor's learning rate, as a share of the learner's.
     """
 
     def __init__(
@@ -42,7 +47,9 @@ class TokenSACPolicy(MaskedPolicy):
         dtype: str | None = None,
         frozen: bool = False,
         scale: float = 0.1,
-        temperature: float = 0.1,
+        dueling: bool = True,
+        temperature: float = 0.05,
+        actor_rate: float = 0.2,
         optimizer_class: type[torch.optim.Optimizer] = torch.optim.Adam,
         optimizer_kwargs: dict[str, Any] | None = None,
     ) -> None:
@@ -50,14 +57,22 @@ class TokenSACPolicy(MaskedPolicy):
             observation_space, action_space, optimizer_class=optimizer_class, optimizer_kwargs=optimizer_kwargs
         )
         reading: dict[str, Any] = {"backbone": backbone, "kind": kind, "lora": lora, "dtype": dtype, "frozen": frozen}
-        self.settings = {**reading, "scale": scale, "temperature": temperature}
+        self.settings = {**reading, "scale": scale, "dueling": dueling, "temperature": temperature}
+        self.settings["actor_rate"] = actor_rate
         # The critics come first: they refuse what is not Discrete, with the reason.
-        self.critic = TokenQNetwork(observation_space, action_space, scale=scale, heads=2, **reading)
+        self.critic = TokenQNetwork(observation_space, action_space, scale=scale, dueling=dueling, heads=2, **reading)
         self.critic_target = target_of(self.critic)
         self.actor = copy.deepcopy(self.critic.reader)
         self.log_temperature = nn.Parameter(torch.tensor(math.log(temperature)))
-        trainable = [parameter for parameter in self.parameters() if parameter.requires_grad]
-        self.optimizer = optimizer_class(trainable, lr=lr_schedule(1), **self.optimizer_kwargs)  # type: ignore[call-arg]
+        # The rates are shares of the learner's: an actor that outruns its critics settles on what they happen to say at
+        # first, and a saturated softmax has no gradient to come back by.
+        parts = ((self.critic, 1.0), (self.actor, actor_rate))
+        groups = [
+            {"params": [each for each in part.parameters() if each.requires_grad], "share": share}
+            for part, share in parts
+        ]
+        groups.append({"params": [self.log_temperature], "share": _TEMPERATURE_RATE})
+        self.optimizer = optimizer_class(groups, lr=lr_schedule(1), **self.optimizer_kwargs)  # type: ignore[call-arg]
 
     @property
     def reader(self) -> TokenReader:

@@ -83,4 +83,6 @@ def test_only_new_tokens_are_computed() -> None:
     ids = torch.randint(1, VOCABULARY, (3, 30))
     cache.last_hidden(ids, torch.tensor([20, 10, 29]))
     cache.last_hidden(ids, torch.tensor([21, 11, 30]))
-    assert computed == [20 + 10 + 29, 3]
+    ids[1, 11] = 7
+    cache.last_hidden(ids, torch.tensor([21, 12, 30]))
+    assert computed == [20 + 10 + 29, 3, 1]

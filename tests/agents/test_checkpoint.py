@@ -53,11 +53,13 @@ def test_resuming_gives_what_an_uninterrupted_run_gives(
     assert_same(weights(second), weights(whole))
 
 
+@pytest.mark.parametrize("frozen", [False, True])
 @pytest.mark.parametrize("name", SMALL_BACKBONES)
 @pytest.mark.parametrize(("learner", "settings"), [("ppo", PPO), ("dqn", DQN)])
 def test_every_kind_of_backbone_resumes_exactly(
-    name: str, tmp_path: Path, learner: str, settings: dict[str, Any]
+    name: str, tmp_path: Path, learner: str, settings: dict[str, Any], frozen: bool
 ) -> None:
+    settings = {**settings, "policy_kwargs": {"frozen": frozen}}
     whole = make(learner, SMALL_BACKBONES[name], settings)
     whole.learn(32)
     agents.save(whole, tmp_path / "a.pt")

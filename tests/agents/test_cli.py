@@ -185,15 +185,16 @@ def test_chat(run: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Capture
 
 
 def test_chat_reads_the_stream_of_the_environment(run: Path) -> None:
-    from agents.cli import _Chat, _speaker
+    from agents.speaking import load_speaker
+    from agents.speaking.chat import Chat
 
-    backbone, tokenizer = _speaker(str(run))
-    talk = _Chat(backbone, tokenizer, greedy=True)
+    speaker = load_speaker(str(run))
+    tokenizer, talk = speaker.tokenizer, Chat(speaker, greedy=True)
     talk.reply("user: hello")
-    said = talk.said or []
+    said = talk.messages[-1]["ids"]
     talk.reply("database: none")
-    ids = talk.stream.buffer[: talk.stream.length].tolist()
-    assert ids == [
+    talk.messages.pop()
+    assert talk.context() == [
         *(*tokenizer.opening_prefix, *tokenizer.encode("user: hello"), *tokenizer.agent_prefix, *said),
         *(tokenizer.end_id, *tokenizer.env_prefix, *tokenizer.encode("database: none"), *tokenizer.agent_prefix),
     ]
@@ -221,6 +222,7 @@ def test_export_then_chat_with_the_folder(
         ("train ppo TextDialogue-v0 --out {tmp} --env window", "KEY=VALUE"),
         ("train dqn TextDialogue-v0 --out {tmp} --action-level turn", "dqn plays the levels"),
         ("train ppo TextDialogue-v0 --out {tmp} --backbone {tmp}/none", "no model"),
+        ('train ppo TextDialogue-v0 --out {tmp} --backbone {{"model_type":"abacus"}}', "knows no model_type"),
         ("train ppo TextDialogue-v0 --out {tmp} --timesteps 0", "--timesteps"),
         ("eval expret TextDialogue-v0", "did you mean 'expert'?"),
         ("eval expert TextDialogue-v0 --level hardest", "level must be"),
@@ -230,6 +232,10 @@ def test_export_then_chat_with_the_folder(
         ("watch expert Dialogue", "did you mean 'TextDialogue-v0'?"),
         ("watch expert TextDialogue-v0 --env action_level=turn", "--env action_level"),
         ("chat expert", "no language model"),
+        ("serve random", "no language model"),
+        ("serve tinny", "did you mean 'tiny'?"),
+        ("serve tiny --api-key-env NO_SUCH_VARIABLE", "NO_SUCH_VARIABLE is not set"),
+        ("serve tiny --rows 0 --port 0", "rows must be"),
         ("chat {run}x", "did you mean {run}?"),
         ("export {tmp} {tmp}/x", "is no checkpoint"),
     ],

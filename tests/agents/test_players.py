@@ -85,3 +85,12 @@ def test_policy_needs_its_environments(small_model: str) -> None:
     model.env = None
     with pytest.raises(TypeError, match=r"agents\.make"):
         PolicyPlayer(model)
+
+
+def test_a_sampled_policy_of_choices_plays_on_when_rows_have_ended(small_model: str) -> None:
+    keywords = {"action_level": "choice", "window": 96, "tokenizer": "textenvs"}
+    model = agents.make("dqn", "TextGuessNumber-v0", small_model, num_envs=3, env_kwargs=keywords)
+    player = PolicyPlayer(model, deterministic=False)
+    envs, observations = rows(3, "TextGuessNumber-v0", **keywords)
+    assert len(player.act(envs, observations)) == 3
+    assert len(player.act(envs[:1], observations[:1])) == 1

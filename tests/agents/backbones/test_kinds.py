@@ -185,6 +185,23 @@ def test_rows_of_a_cache_that_grow_restart_slide_and_stay_equal_full_reading(nam
         torch.testing.assert_close(cache.last_hidden(ids, lengths), full, atol=1e-5, rtol=0)
 
 
+def test_a_frozen_encoder_remembers_what_it_read() -> None:
+    frozen: Any = load("bert", frozen=True)
+    read: list[int] = []
+    frozen.model.base_model.register_forward_hook(
+        lambda module, inputs, keywords, output: read.append(len(keywords["input_ids"])), with_kwargs=True
+    )
+    ids, segment, position = steps(np.random.default_rng(5), 4, 20)
+    first = frozen.states(ids, segment[:15], position[:15])
+    both = frozen.states(ids, segment, position)
+    torch.testing.assert_close(both, load("bert").states(ids, segment, position), atol=1e-5, rtol=0)
+    torch.testing.assert_close(both[:15], first, atol=0, rtol=0)
+    assert not both.requires_grad and sum(read) == len({*zip(segment.tolist(), position.tolist(), strict=True)})
+    with torch.no_grad():
+        next(frozen.parameters()).mul_(1.5)
+    assert (frozen.states(ids, segment, position) - both).abs().max() > 1e-3, "other weights are another model"
+
+
 def test_what_did_not_change_is_not_read_again() -> None:
     ids = torch.randint(8, VOCABULARY, (3, 30))
     read: list[int] = []

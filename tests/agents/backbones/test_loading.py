@@ -116,7 +116,7 @@ def test_what_cannot_be_loaded_says_why(tmp_path: Path, small_model: str) -> Non
         load_backbone(tmp_path / "bert")
     with pytest.raises(ValueError, match="mask token 9 is a word"):
         agents.make("ppo", "TextGuessNumber-v0", {**BERT, "mask_token_id": 9})
-    with pytest.raises(ValueError, match="smaller window"):
+    with pytest.raises(ValueError, match="at most 511"):
         agents.make("ppo", "TextGuessNumber-v0", {**BERT, "max_position_embeddings": 512})
 
 

@@ -454,6 +454,21 @@ def test_constrained_tokens_are_always_admissible(small_model: str, learner: str
     assert said and all(len(text.split()) == 3 and text.split()[1] == "to" for text in said)
 
 
+@pytest.mark.parametrize("learner", ["dqn", "ddqn", "qrdqn", "sac_discrete", "ilql"])
+def test_stable_baselines_zip_and_replay_load(small_model: str, learner: str, tmp_path: Path) -> None:
+    env_kwargs = {"action_level": "token", "level": "easy", "window": 90, "constrain": True, "tokenizer": "textenvs"}
+    model: Any = agents.make(learner, "TextHanoi-v0", small_model, 2, 0, env_kwargs, **small_settings(learner))
+    model.learn(40)
+    model.save(tmp_path / "model.zip")
+    model.save_replay_buffer(tmp_path / "replay.pkl")
+    loaded = type(model).load(tmp_path / "model.zip")
+    loaded.load_replay_buffer(tmp_path / "replay.pkl")
+    assert loaded.replay_buffer.size() == model.replay_buffer.size() and loaded.replay_buffer.masks is None
+    observations, masks = model.get_env().reset(), model.get_env().action_masks()
+    actions = [each.policy.predict(observations, deterministic=True, action_masks=masks)[0] for each in (model, loaded)]
+    np.testing.assert_array_equal(*actions)
+
+
 def test_warm_up_steps_are_the_policys_own(small_model: str) -> None:
     env_kwargs = {"action_level": "choice", "level": "easy", "window": 90, "tokenizer": "textenvs"}
     model: Any = agents.make("dqn", "TextHanoi-v0", small_model, 3, env_kwargs=env_kwargs, learning_starts=10_000)
