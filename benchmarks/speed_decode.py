@@ -124,7 +124,7 @@ def _products(config: Any, rows: int, dtype: torch.dtype) -> Callable[[], None]:
         (inner, hidden),
     ]
     layers = [shape for _ in range(config.num_hidden_layers) for shape in shapes] + [(hidden, config.vocab_size)]
-    calls = []
+    calls: list[tuple[Any, tuple[Any, ...]]] = []
     for into, out in layers:
         given, weight = torch.randn(rows, into, dtype=dtype), torch.randn(out, into, dtype=dtype)
         if torch.backends.mkldnn.is_available():

@@ -54,7 +54,7 @@ class Chatter(Game):
 
 
 def plain(model: Any) -> Any:
-    """The learner ``model`` without anything of this project's that saves work: ``transformers`` reads every context."""
+    """The learner without anything of this project's that saves work: ``transformers`` reads every context."""
     for module in model.policy.modules():
         if isinstance(module, CausalBackbone):
             module._decoder = None
