@@ -99,6 +99,8 @@ class TextVectorEnv(VectorEnv[Any, Any, Any]):
         """
         if len(actions) != self.num_envs:
             raise ValueError(f"there are {len(actions)} actions for num_envs={self.num_envs}")
+        if isinstance(actions, np.ndarray) and actions.ndim == 1:
+            actions = actions.tolist()  # plain integers are checked several times faster than numpy's
         fresh = self._ended if self.autoreset_mode is AutoresetMode.NEXT_STEP else np.zeros_like(self._ended)
         parsed = [None if fresh[i] else self.rows[i]._parse(actions[i]) for i in self._all]
         self._converse(
