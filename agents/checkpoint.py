@@ -17,15 +17,11 @@ from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
 
 from agents.backbones import TINY
+from agents.backbones.tokenizers import shipped_tokenizer
 from agents.learners.table import make, tokenizer_of
-from textenvs.tokens.tokenizer import SHIPPED_FILE
+from agents.memory import PackedReplayBuffer
 
 _FORMAT = 1
-_CHAT_TEMPLATE = (
-    "{{ '<bos>' }}{% for message in messages %}{% if message['role'] == 'assistant' %}"
-    "{{ '<agent>' + message['content'] + '<end>' }}{% else %}{{ '<env>' + message['content'] }}{% endif %}{% endfor %}"
-    "{% if add_generation_prompt %}{{ '<agent>' }}{% endif %}"
-)
 _REPLAY = ("observations", "next_observations", "actions", "rewards", "dones", "timeouts", "discounts")
 
 
@@ -114,7 +110,8 @@ def load(path: str | os.PathLike[str]) -> BaseAlgorithm:
 def export(model: BaseAlgorithm, folder: str | os.PathLike[str]) -> Path:
     """Write the language model and its tokenizer as a plain Hugging Face folder; LoRA adapters are merged in.
 
-    ``transformers.AutoModelForCausalLM.from_pretrained(folder)`` reads it. Heads for values and choices stay behind.
+    ``agents.load_backbone(folder)`` reads it, and so does the class of ``transformers`` that the backbone's
+    ``auto_class`` names, for a GRU after ``import agents.backbones``. Heads for values and choices stay behind.
     """
     folder = Path(folder)
     policy: Any = model.policy
@@ -128,23 +125,15 @@ def export(model: BaseAlgorithm, folder: str | os.PathLike[str]) -> Path:
 
 
 def _tokenizer(model: BaseAlgorithm) -> Any:
-    """The environment's tokenizer as one of ``transformers``, with a chat template that writes the same transcript."""
-    from transformers import AutoTokenizer, PreTrainedTokenizerFast
+    """The environment's tokenizer as one of ``transformers``."""
+    from transformers import AutoTokenizer
 
     recipe = model.recipe  # type: ignore[attr-defined]
-    name = recipe["env_kwargs"].get("tokenizer") or (TINY if recipe["backbone"] == TINY else None)
-    if name in (TINY, "textenvs"):
-        return PreTrainedTokenizerFast(
-            tokenizer_file=str(SHIPPED_FILE),
-            bos_token="<bos>",
-            eos_token="<end>",
-            pad_token="<pad>",
-            mask_token="<mask>",
-            cls_token="<cls>",
-            sep_token="<sep>",
-            chat_template=_CHAT_TEMPLATE,
-        )
-    return tokenizer_of(recipe["backbone"]) if name is None else AutoTokenizer.from_pretrained(name)
+    backbone = recipe["backbone"]
+    name = recipe["env_kwargs"].get("tokenizer") or ("textenvs" if backbone == TINY else tokenizer_of(backbone))
+    if name == "textenvs":
+        return shipped_tokenizer()
+    return AutoTokenizer.from_pretrained(name) if isinstance(name, str) else name
 
 
 def _merged(language_model: Any) -> Any:
@@ -161,7 +150,7 @@ def _merged(language_model: Any) -> Any:
 def _counters(model: BaseAlgorithm) -> dict[str, Any]:
     names = ("num_timesteps", "_total_timesteps", "_n_updates", "_episode_num", "_current_progress_remaining")
     counters = {name: getattr(model, name) for name in names if hasattr(model, name)}
-    for name in ("_n_calls", "exploration_rate", "running_mean"):  # DQN, DQN, REINFORCE
+    for name in ("_n_calls", "exploration_rate", "running_mean", "utterances"):  # DQN, DQN, REINFORCE, ILQL
         if hasattr(model, name):
             counters[name] = getattr(model, name)
     return counters
@@ -200,6 +189,8 @@ def _restore_random_state(model: BaseAlgorithm, state: dict[str, Any]) -> None:
 
 
 def _replay_state(buffer: Any) -> dict[str, Any]:
+    if isinstance(buffer, PackedReplayBuffer):
+        return buffer.state()
     filled = buffer.buffer_size if buffer.full else buffer.pos
     # clone: torch.save would write the whole array behind a slice
     arrays = {
@@ -209,6 +200,9 @@ def _replay_state(buffer: Any) -> dict[str, Any]:
 
 
 def _restore_replay(buffer: Any, state: dict[str, Any]) -> None:
+    if isinstance(buffer, PackedReplayBuffer):
+        buffer.restore(state)
+        return
     buffer.pos, buffer.full = state["pos"], state["full"]
     buffer.done[:] = state["done"].numpy()
     for name in _REPLAY:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import ast
 import difflib
+import json
 import os
 import shlex
 import shutil
@@ -95,12 +96,16 @@ def _parser() -> argparse.ArgumentParser:
 
     player_help = "checkpoint or its folder, random, expert, a model, hf:MODEL or openai:URL#MODEL (prompted)"
     env_help = "keywords of gymnasium.make"
-    command("list", _list, "show the learners")
+    command("list", _list, "list the learners")
 
+    show = command("show", _show, "show a learner's page: when to use it, equations, options and defaults")
+    show.add_argument("learner", metavar="LEARNER", help="a name of `agents list`")
+
+    backbone_help = "tiny, a folder, a .gguf file, a Hugging Face name, gru or a configuration as JSON (tiny)"
     train = command("train", _train, "train a learner on an environment")
     train.add_argument("learner", metavar="LEARNER", help="a name of `agents list`")
     train.add_argument("id", metavar="ID", help="environment id, such as TextDialogue-v0")
-    train.add_argument("--backbone", help="tiny, a folder, a .gguf file or a Hugging Face name (tiny)")
+    train.add_argument("--backbone", type=_backbone, help=backbone_help)
     train.add_argument("--level", help="level of the game (medium)")
     train.add_argument("--action-level", help="token, turn or choice (the learner's first)")
     train.add_argument("--timesteps", type=int, help=f"environment steps in all ({_TIMESTEPS})")
@@ -168,10 +173,25 @@ def _parser() -> argparse.ArgumentParser:
 def _list(args: argparse.Namespace, console: Console) -> int:
     from agents.learners import LEARNERS
 
-    table = Table("learner", "class", "action levels (default first)")
+    table = Table("learner", "class", "action levels (default first)", "when to use it")
     for name, row in sorted(LEARNERS.items()):
-        table.add_row(name, f"{row.algorithm.__module__.split('.')[0]}.{row.algorithm.__name__}", ", ".join(row.levels))
-    console.print(table)
+        of = f"{row.algorithm.__module__.split('.')[0]}.{row.algorithm.__name__}"
+        table.add_row(name, of, ", ".join(row.levels), row.when)
+    Console(width=console.width).print(table)
+    return 0
+
+
+def _show(args: argparse.Namespace, console: Console) -> int:
+    from rich.markdown import Markdown
+
+    from agents.learners import LEARNERS
+    from agents.learners.pages import page
+
+    if args.learner not in LEARNERS:
+        close = difflib.get_close_matches(args.learner, LEARNERS, 1)
+        hint = f"did you mean {close[0]!r}?" if close else f"there are {', '.join(sorted(LEARNERS))}"
+        raise ValueError(f"no learner {args.learner!r}: {hint}")
+    Console(width=console.width).print(Markdown(page(args.learner)))
     return 0
 
 
@@ -315,7 +335,7 @@ def _export(args: argparse.Namespace, console: Console) -> int:
     from agents.checkpoint import export
 
     folder = export(load_run(args.path), args.folder)
-    console.print(f"written: {folder} (transformers.AutoModelForCausalLM.from_pretrained reads it)")
+    console.print(f"written: {folder} (agents.load_backbone and transformers read it)")
     return 0
 
 
@@ -479,6 +499,16 @@ def _keywords_of(model: BaseAlgorithm, env_id: str) -> dict[str, Any]:
     if recipe["env_id"] != env_id:
         keywords = {name: value for name, value in keywords.items() if name in _SHARED}
     return {**keywords, "tokenizer": model.get_env().get_attr("tokenizer", 0)[0]}  # type: ignore[union-attr]
+
+
+def _backbone(text: str) -> Any:
+    """What ``--backbone`` names: a model, or a configuration."""
+    if not text.lstrip().startswith("{"):
+        return text
+    try:
+        return json.loads(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f"{text!r} is no JSON: {error}") from error
 
 
 # --- arguments ---

@@ -19,7 +19,10 @@ class TextVecEnv(VecEnv):
 
     ``infos`` of a row that has ended hold ``"episode"`` (return ``r``, length in turns ``l``, seconds ``t``),
     ``"terminal_observation"``, ``"TimeLimit.truncated"`` and the game's own last info, such as ``"success"``; those
-    of other rows are empty.
+    of other rows are empty. Where tokens are constrained, ``"terminal_mask"`` is what could be done in it.
+
+    Attributes:
+        masks_before: ``action_masks()`` as it was before the last step, or ``None`` where nobody had asked.
     """
 
     def __init__(self, envs: TextVectorEnv) -> None:
@@ -30,12 +33,15 @@ class TextVecEnv(VecEnv):
         self.started = time.perf_counter()
         super().__init__(envs.num_envs, envs.single_observation_space, envs.single_action_space)
         self._actions: np.ndarray | None = None
+        self.masks_before: np.ndarray | None = None
+        self._masks: np.ndarray | None = None
         self._seed: int | None = None
 
     def reset(self) -> VecEnvObs:
         """Start a new episode in every row; uses the seed of ``seed()`` once."""
         observations, _ = self.envs.reset(seed=self._seed)
         self._seed = None
+        self._masks = None
         self.returns[:] = 0.0
         return np.array(observations)
 
@@ -49,6 +55,7 @@ class TextVecEnv(VecEnv):
         options = {"reset_mask": chosen, "episode_seed": [episode_seed if here else None for here in chosen]}
         observations, infos = self.envs.reset(options=options)
         self.returns[row] = 0.0
+        self._masks = None
         return observations[row], int(infos["episode_seed"][row])
 
     def step_async(self, actions: np.ndarray) -> None:
@@ -58,6 +65,7 @@ class TextVecEnv(VecEnv):
     def step_wait(self) -> VecEnvStepReturn:
         """Play one step in every row."""
         observations, rewards, terminated, truncated, batch = self.envs.step(self._actions)
+        self.masks_before, self._masks = self._masks, None
         self.returns += rewards
         dones = terminated | truncated
         infos: list[dict[str, Any]] = [{} for _ in range(self.num_envs)]
@@ -65,6 +73,8 @@ class TextVecEnv(VecEnv):
             final = {key: values[row] for key, values in batch["final_info"].items() if not key.startswith("_")}
             infos[row] = final
             final["terminal_observation"] = batch["final_obs"][row]
+            if "final_mask" in batch:
+                final["terminal_mask"] = batch["final_mask"][row]
             final["TimeLimit.truncated"] = bool(truncated[row] and not terminated[row])
             seconds = round(time.perf_counter() - self.started, 6)
             final["episode"] = {"r": float(self.returns[row]), "l": int(final["turns"]), "t": seconds}
@@ -82,7 +92,9 @@ class TextVecEnv(VecEnv):
 
     def action_masks(self) -> np.ndarray:
         """``(rows, actions)`` bool: what may be done now, as sb3-contrib's MaskablePPO asks for."""
-        return self.envs.action_masks()
+        if self._masks is None:
+            self._masks = self.envs.action_masks()
+        return self._masks
 
     def get_attr(self, attr_name: str, indices: VecEnvIndices = None) -> list[Any]:
         """An attribute of the chosen rows."""

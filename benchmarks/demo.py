@@ -11,7 +11,6 @@ import base64
 import io
 import json
 import os
-import platform
 import shlex
 import shutil
 import sys
@@ -19,13 +18,11 @@ import tempfile
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import jinja2
 import numpy as np
-import torch
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from stable_baselines3.common.callbacks import BaseCallback
@@ -35,6 +32,7 @@ import agents
 from agents.callbacks import CurveCallback, Point
 from agents.evaluation import METRICS, Estimate, Evaluation, cells, comparison_table, evaluate, paired_difference, pool
 from agents.players import ExpertPlayer, Player, PolicyPlayer, RandomPlayer
+from benchmarks.provenance import machine_line, write_text
 from textenvs.env import load_game
 from textenvs.registration import spec
 
@@ -57,7 +55,6 @@ PPO: dict[str, Any] = {
 _INSTANCES_SEED = 1  # of the test episodes, the same for every player and training seed
 _TEMPLATE = Path(__file__).parent / "templates" / "demo.html"
 _README = Path(__file__).parent.parent / "README.md"
-_PACKAGES = ("torch", "transformers", "stable-baselines3", "gymnasium", "numpy")
 _WAYS = ("sampled", "greedy")
 _LIGHT = {"ink": "#5b6675", "grid": "#dde2e9", "curves": ("#2563c9", "#c2570c", "#14804a")}
 _DARK = {"ink": "#9aa5b4", "grid": "#303a47", "curves": ("#7fb0ff", "#f5a05c", "#4cc38a")}
@@ -218,21 +215,6 @@ def pairs(before: Evaluation, after: Evaluation, rng: np.random.Generator) -> li
     ]
 
 
-def machine() -> str:
-    """What this ran on."""
-    packages = ", ".join(f"{name} {version(name)}" for name in _PACKAGES)
-    processor = platform.processor() or platform.machine()
-    try:
-        names = [
-            line.partition(":")[2] for line in Path("/proc/cpuinfo").read_text().splitlines() if "model name" in line
-        ]
-        processor = names[0].strip()
-    except (OSError, IndexError):
-        pass
-    cores = f"{os.cpu_count()} cores, {torch.get_num_threads()} threads"
-    return f"{processor}, {cores}, {platform.system()}; Python {platform.python_version()}, {packages}"
-
-
 def markdown(rows: Sequence[Evaluation]) -> str:
     """The table for the README."""
     lines = ["| player | return | success | turns | score |", "|---|---|---|---|---|"]
@@ -266,7 +248,7 @@ def report(
                 for against in ("tokens", "seconds")
             ],
             pairs=pairs(before["sampled"], runs[0].after["sampled"], np.random.default_rng(options.seed)),
-            machine=machine(),
+            machine=machine_line(),
             command=command,
             settings=PPO,
             window=WINDOW,
@@ -275,7 +257,7 @@ def report(
     )
     results = {
         "command": command,
-        "machine": machine(),
+        "machine": machine_line(),
         "settings": {**PPO, "window": WINDOW, "timesteps": options.timesteps, "level": options.level},
         "rows": [{"name": row.name, **{k: v._asdict() for k, v in row.summary().items()}} for row in rows],
         "after_minus_before": {way: {k: v._asdict() for k, v in found.items()} for way, found in gained.items()},
@@ -287,21 +269,6 @@ def report(
     }
     write_text(out / "results.json", json.dumps(results, indent=1))
     return write_text(out / "report.html", html)
-
-
-def write_text(path: Path, text: str) -> Path:
-    """Write a file that takes the place of an older one in one step."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8", newline="\n") as file:
-            file.write(text)
-        os.chmod(temporary, 0o644)
-        os.replace(temporary, path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
-    return path
 
 
 def update_readme(rows: Sequence[Evaluation], options: argparse.Namespace) -> None:

@@ -19,6 +19,7 @@ import platform
 import statistics
 import time
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -190,8 +191,8 @@ def main() -> None:
         table.add_column(column, justify="left" if column == "id" else "right")
     for id, (gem_id, keywords) in PAIRS.items():
         sides: dict[str, Callable[[], Any]] = {
-            "own": lambda id=id, keywords=keywords: own_sample(id, keywords, options.steps),
-            "gem": lambda gem_id=gem_id: gem_sample(gem_id, options.steps),
+            "own": partial(own_sample, id, keywords, options.steps),
+            "gem": partial(gem_sample, gem_id, options.steps),
         }
         results, failures = interleaved(sides, options.repeats)
         rates = {

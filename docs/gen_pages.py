@@ -1,6 +1,6 @@
-"""Write one page per environment and the catalogue: ``python docs/gen_pages.py``.
+"""Write one page per environment and per learner, and the catalogue: ``python docs/gen_pages.py``.
 
-A page is the game's own docstring, with its measured scores and an episode that its expert plays now.
+A game's page is its own docstring, with its measured scores and an episode that its expert plays now.
 """
 
 import re
@@ -8,6 +8,8 @@ import textwrap
 from pathlib import Path
 
 import textenvs
+from agents.learners import LEARNERS
+from agents.learners.pages import page
 from textenvs import pages
 from textenvs.env import load_game
 from textenvs.game import Game
@@ -16,13 +18,25 @@ from textenvs.registration import spec
 from textenvs.scores import table
 
 OUT = Path(__file__).parent / "environments"
+LEARNERS_OUT = Path(__file__).parent / "learners"
 TEMPLATE = Path(__file__).with_name("catalogue.html")
 HORIZONS = ((10, "up to 10"), (30, "11 to 30"), (100, "31 to 100"), (10**9, "over 100"))
 TURNS = 15  # of an episode that are shown
 
 
 def main() -> None:
-    """Write ``docs/environments/``."""
+    """Write ``docs/environments/`` and ``docs/learners/``."""
+    write_environments()
+    LEARNERS_OUT.mkdir(exist_ok=True)
+    listing = ["# Learners", "", "| name | action levels | when to use it |", "|---|---|---|"]
+    for name, learner in sorted(LEARNERS.items()):
+        (LEARNERS_OUT / f"{name}.md").write_text(page(name), encoding="utf-8")
+        listing.append(f"| [{name}]({name}.md) | {', '.join(learner.levels)} | {learner.when} |")
+    (LEARNERS_OUT / "index.md").write_text("\n".join(listing) + "\n", encoding="utf-8")
+
+
+def write_environments() -> None:
+    """The pages of the games, and the catalogue."""
     OUT.mkdir(exist_ok=True)
     rows = []
     for id in textenvs.ids():

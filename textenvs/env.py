@@ -73,7 +73,8 @@ class TextEnv(gymnasium.Env[Any, Any]):
     _said: list[Utterance]
     _writing: list[int]  # the utterance in progress, at token level
     _unstreamed: list[int] | None  # the utterance that the next reply follows in the stream; None before the opening
-    _choices: list[str] | None  # valid_actions() and expert_action(), once asked for in this turn
+    _choices: list[str] | None  # valid_actions(), their ids and expert_action(), once asked for in this turn
+    _choice_ids: list[list[int]] | None
     _expert: str | None
     _info: dict[str, Any]
 
@@ -147,8 +148,8 @@ class TextEnv(gymnasium.Env[Any, Any]):
             ValueError: the action has the wrong shape or an id is out of range. The episode goes on unchanged.
         """
         reply = self._play(self._parse(action))
-        if reply is not None:
-            self._receive(self._encode(reply))
+        if self._tokenizer is not None and reply is not None:
+            self._receive(self._tokenizer.encode(reply))
         return self._observation(), self._reward, self._terminated, self._truncated, self._info
 
     def render(self) -> str | None:  # type: ignore[override]
@@ -236,7 +237,9 @@ class TextEnv(gymnasium.Env[Any, Any]):
             return self._ordinary.copy()
         mask = np.zeros(self.tokenizer.vocab_size, np.bool_)
         written = len(self._writing)
-        for ids in map(self._fitting, valid):
+        if self._choice_ids is None:
+            self._choice_ids = [self._fitting(text) for text in valid]
+        for ids in self._choice_ids:
             if ids[:written] == self._writing:
                 mask[ids[written] if written < len(ids) else self.tokenizer.end_id] = True
         if not mask.any():
@@ -397,7 +400,7 @@ class TextEnv(gymnasium.Env[Any, Any]):
 
     def _clear(self) -> None:
         self._transcript, self._said, self._writing, self._info = [], [], [], {}
-        self._unstreamed = self._choices = self._expert = None
+        self._unstreamed = self._choices = self._choice_ids = self._expert = None
         self._reward, self._terminated, self._truncated = 0.0, False, False
 
     def _start_episode(self, episode_seed: int) -> str:
@@ -420,20 +423,20 @@ class TextEnv(gymnasium.Env[Any, Any]):
         """Play one utterance; ``streamed`` says that its ids are in the stream already."""
         if text is None:
             text = self.tokenizer.decode(ids)
-        turn = self.game.step(text)
+        reply, reward, terminated, info = self.game.step(text)
         self._said.append((text, ids))
-        self._transcript += (("agent", text), ("env", turn.text))
+        self._transcript += (("agent", text), ("env", reply))
         self._writing, self._unstreamed = [], [] if streamed else ids
-        self._choices = self._expert = None
+        self._choices = self._choice_ids = self._expert = None
         turns = len(self._said)
-        self._reward = float(turn.reward)
-        self._terminated = bool(turn.terminated)
-        self._truncated = not self._terminated and turns >= self.max_turns
-        self._ended = self._terminated or self._truncated
-        self._info = {**turn.info, "text": turn.text, "turns": turns}
-        if self._truncated:
+        self._reward = float(reward)
+        self._terminated = terminated = bool(terminated)
+        self._truncated = truncated = not terminated and turns >= self.max_turns
+        self._ended = terminated or truncated
+        self._info = {**info, "text": reply, "turns": turns}
+        if truncated:
             self._info.setdefault("success", False)
-        return turn.text
+        return reply
 
     def _require_running(self) -> None:
         if self._episode_seed is None:

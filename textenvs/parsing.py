@@ -48,7 +48,8 @@ def numbers(text: str) -> list[int]:
 
 def number(text: str) -> int | None:
     """The first whole number in a text, in digits if there are any, else in words (``a hundred and five``)."""
-    return next(iter(numbers(text)), None) if _DIGITS.search(text[:MAX_CHARACTERS]) else _spelled(words(text))
+    digits = _DIGITS.search(text[:MAX_CHARACTERS])
+    return int(digits[1]) if digits else _spelled(words(text))
 
 
 def direction(text: str) -> str | None:

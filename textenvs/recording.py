@@ -113,6 +113,31 @@ def record(id: str, player: str, speak: Speaker, episodes: int, seed: int = 0, *
         )
 
 
+def replay(id: str, player: str, episode_seed: int, utterances: Sequence[str], **kwargs: Any) -> Recording:
+    """What comes of saying ``utterances`` in the episode of ``episode_seed``; those after its end are left out."""
+    env = _text_env(id, kwargs)
+    env.reset(options={"episode_seed": episode_seed})
+    rewards: list[float] = []
+    terminated = truncated = False
+    info: dict[str, Any] = {}
+    for said in utterances:
+        _, reward, terminated, truncated, info = env.step(said)
+        rewards.append(reward)
+        if terminated or truncated:
+            break
+    return Recording(
+        env=id,
+        kwargs=kwargs,
+        player=player,
+        episode_seed=episode_seed,
+        messages=_messages(env),
+        rewards=rewards,
+        success=bool(info["success"]) if "success" in info else None,
+        terminated=terminated,
+        truncated=truncated,
+    )
+
+
 def write_jsonl(recordings: Iterable[Recording], path: Path) -> list[Recording]:
     """Write one line each, and replace ``path`` when all are there; the recordings, in a list."""
     written = []

@@ -89,7 +89,7 @@ class TextVectorEnv(VectorEnv[Any, Any, Any]):
 
         With ``"NextStep"`` a row whose episode ended starts a new one instead (its action is ignored, its reward is 0);
         with ``"SameStep"`` it does so at once, and ``info`` holds the last observation and info of the old one as
-        ``final_obs`` and ``final_info``.
+        ``final_obs`` and ``final_info`` (and what could be done in it as ``final_mask``, with ``constrain=True``).
 
         Returns:
             Observations, rewards, terminations, truncations (each ``(num_envs,)``) and the vector ``info``.
@@ -114,6 +114,8 @@ class TextVectorEnv(VectorEnv[Any, Any, Any]):
             ended = np.flatnonzero(self._ended).tolist()
             for i in ended:
                 final = {"final_obs": self.rows[i]._observation(), "final_info": self.rows[i]._info}
+                if self.rows[i].constrain:
+                    final["final_mask"] = self.rows[i].action_masks()
                 infos = self._add_info(infos, final, i)
             self._converse(ended, lambda i: self.rows[i]._begin(None, None))
         for i, row in enumerate(self.rows):

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from agents.learners.episodic import EpisodicAlgorithm
-from agents.players.imperfect import ImperfectPlayer
+from agents.players.imperfect import Teacher
 from agents.vec_env import TextVecEnv
 
 
@@ -27,23 +27,14 @@ class BC(EpisodicAlgorithm):
         if not 0 < top <= 1:
             raise ValueError(f"top is a share: it must be above 0 and at most 1, not {top!r}")
         self.top = top
-        self.teacher = ImperfectPlayer(error=error)
+        self.teacher = Teacher(error)
         super().__init__(policy, env, **keywords)
-
-    def _setup_model(self) -> None:
-        super()._setup_model()
-        self.teacher.random.rng = self.rollout_buffer.rng
-        self._utterances = [""] * self.n_envs
 
     def act(self, env: TextVecEnv, observations: np.ndarray) -> tuple[np.ndarray, Tensor, Tensor]:
         """The teacher's actions; values and log-probabilities are zero, for nothing here needs them."""
         rows = env.envs.rows
-        for index, row in enumerate(rows):
-            if not row.writing:
-                said = self.teacher.utterance(row)
-                self._utterances[index] = said if isinstance(said, str) else row.tokenizer.decode(said)
         zeros = torch.zeros(len(rows))
-        return np.array([row.encode(said) for row, said in zip(rows, self._utterances, strict=True)]), zeros, zeros
+        return self.teacher.actions(rows, self.rollout_buffer.rng), zeros, zeros
 
     def train(self) -> None:
         """``n_epochs`` passes over the episodes kept."""

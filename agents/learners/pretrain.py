@@ -1,13 +1,15 @@
-"""Causal language-model pretraining on transcripts of imperfect players: how the shipped ``tiny`` model is made.
+"""Language-model pretraining on transcripts of imperfect players: how the shipped ``tiny`` model is made.
 
-``python -m agents.learners.pretrain`` re-creates it. The players err often, so the model learns to speak the games'
-language and to repeat values from its context, but not to play well: that is left to reinforcement learning.
+``python -m agents.learners.pretrain`` re-creates it; ``--kind`` and ``--config`` make other models. The players err
+often, so the model learns to speak the games' language and to repeat values from its context, but not to play well:
+that is left to reinforcement learning.
 """
 
 from __future__ import annotations
 
 import argparse
 import copy
+import json
 import math
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -16,25 +18,45 @@ from typing import Any
 import gymnasium as gym
 import numpy as np
 import torch
-from torch import Tensor
-from torch.nn import functional
 
 import textenvs
-from agents.backbones import CausalBackbone, load_backbone
-from agents.backbones.loading import TINY, model_path
+from agents.backbones import TINY, Backbone, load_backbone
+from agents.backbones.loading import model_path
+from agents.backbones.tokenizers import read_tokenizer, shipped_tokenizer
+from agents.learners.objectives import objective, spoken
 from agents.memory.packed import pad_sequences
 from agents.players.imperfect import ImperfectPlayer
 from textenvs.tokens.spaces import TokenSpace
 from textenvs.tokens.tokenizer import Tokenizer
 
-TINY_CONFIG: dict[str, Any] = {
-    "hidden_size": 128,
-    "intermediate_size": 320,
-    "num_hidden_layers": 4,
-    "num_attention_heads": 4,
-    "max_position_embeddings": 2048,
-    "tie_word_embeddings": True,
-}
+CONFIGS: dict[str, dict[str, Any]] = {
+    "causal": {
+        "model_type": "llama",
+        "hidden_size": 128,
+        "intermediate_size": 320,
+        "num_hidden_layers": 4,
+        "num_attention_heads": 4,
+        "max_position_embeddings": 2048,
+        "tie_word_embeddings": True,
+    },
+    "masked": {
+        "model_type": "bert",
+        "hidden_size": 128,
+        "intermediate_size": 512,
+        "num_hidden_layers": 4,
+        "num_attention_heads": 4,
+        "initializer_range": 0.08,  # 1 / sqrt(hidden size): the usual 0.02 is for wide models
+    },
+    "permutation": {
+        "model_type": "xlnet",
+        "d_model": 128,
+        "d_inner": 512,
+        "n_layer": 4,
+        "n_head": 4,
+        "initializer_range": 0.08,
+    },
+    "recurrent": {"model_type": "gru", "hidden_size": 256, "num_hidden_layers": 1},
+}  # what --kind makes; causal is the shipped model
 
 
 def transcripts(
@@ -64,27 +86,6 @@ def transcripts(
     return found
 
 
-def spoken(ids: Tensor, tokenizer: Tokenizer) -> Tensor:
-    """Which of ``ids`` ``(batch, tokens)`` the agent wrote, end tokens included, as bool of that shape."""
-    opened = (ids == tokenizer.agent_prefix[-1]).long()
-    closed = (ids == tokenizer.end_id).long()
-    before = (opened.cumsum(dim=1) - opened) - (closed.cumsum(dim=1) - closed)
-    return (before > 0) & (ids != tokenizer.pad_id)
-
-
-def token_loss(backbone: CausalBackbone, ids: Tensor, tokenizer: Tokenizer, context_share: float) -> Tensor:
-    """Mean negative log-likelihood in nats of ``ids`` ``(batch, tokens)``, each token given those before it.
-
-    Of what the environment says a random ``context_share`` counts: most of it is chance, and what reinforcement
-    learning needs from pretraining is to speak and to copy.
-    """
-    targets = ids[:, 1:]
-    heard = (targets != tokenizer.pad_id) & (torch.rand(targets.shape) < context_share)
-    counted = spoken(ids, tokenizer)[:, 1:] | heard
-    hidden = backbone(ids[:, :-1])[counted]  # (counted tokens, hidden)
-    return functional.cross_entropy(backbone.logits(hidden), targets[counted])
-
-
 def batches(sequences: Sequence[np.ndarray], tokens: int, rng: np.random.Generator) -> Iterator[list[np.ndarray]]:
     """Endless batches of about ``tokens`` tokens, of sequences of like length to waste little padding."""
     lengths = np.array([len(sequence) for sequence in sequences])
@@ -96,23 +97,22 @@ def batches(sequences: Sequence[np.ndarray], tokens: int, rng: np.random.Generat
             yield [sequences[i] for i in pieces[index]]
 
 
-def agent_accuracy(backbone: CausalBackbone, sequences: Sequence[np.ndarray], env_id: str, **env_kwargs: Any) -> float:
+def agent_accuracy(backbone: Backbone, sequences: Sequence[np.ndarray], tokenizer: Tokenizer) -> float:
     """Share of the agent's own tokens that are the model's first choice: on expert transcripts this measures whether
     it can copy values from its context, which reinforcement learning builds on."""
-    tokenizer = gym.make(env_id, **env_kwargs).unwrapped.tokenizer  # type: ignore[attr-defined]
     right = total = 0
     for start in range(0, len(sequences), 32):
         ids = pad_sequences(list(sequences[start : start + 32]), tokenizer.pad_id, "cpu")
-        own = spoken(ids, tokenizer)[:, 1:]
+        row, place = spoken(ids, tokenizer)[:, 1:].nonzero(as_tuple=True)
         with torch.no_grad():
-            hidden = backbone(ids[:, :-1])[own]
-            right += int((backbone.logits(hidden).argmax(dim=1) == ids[:, 1:][own]).sum())
-        total += int(own.sum())
+            logits = backbone.logits(backbone.states(ids, row, place))
+        right += int((logits.argmax(dim=1) == ids[row, place + 1]).sum())
+        total += len(row)
     return right / max(total, 1)
 
 
 def pretrain(
-    backbone: CausalBackbone,
+    backbone: Backbone,
     sequences: Sequence[np.ndarray],
     tokenizer: Tokenizer,
     updates: int,
@@ -122,39 +122,39 @@ def pretrain(
     warmup: int = 100,
     seed: int = 0,
     report: Callable[[int, float], None] | None = None,
-) -> CausalBackbone:
-    """Train ``backbone`` on next-token prediction; AdamW, linear warm-up, cosine decay to a tenth.
+) -> Backbone:
+    """Train ``backbone`` with the objective of its kind; AdamW, linear warm-up, cosine decay to a tenth.
 
     Args:
         sequences: id arrays, each ``(tokens,)``.
         updates: number of optimizer steps of about ``tokens`` tokens each.
         report: called with the update's number and its loss in nats.
     """
-    optimizer = torch.optim.AdamW(backbone.parameters(), lr=learning_rate, betas=(0.9, 0.98), weight_decay=0.05)
+    loss_of = objective(backbone, tokenizer, context_share)
+    optimizer = torch.optim.AdamW(loss_of.parameters(), lr=learning_rate, betas=(0.9, 0.98), weight_decay=0.05)
     stream = batches(sequences, tokens, np.random.default_rng(seed))
     for update in range(updates):
         progress = update / updates
         rate = min(1.0, (update + 1) / warmup) * (0.1 + 0.45 * (1 + math.cos(math.pi * progress)))
         for group in optimizer.param_groups:
             group["lr"] = learning_rate * rate
-        ids = pad_sequences(next(stream), tokenizer.pad_id, "cpu")
-        loss = token_loss(backbone, ids, tokenizer, context_share)
+        loss = loss_of(next(stream))
         optimizer.zero_grad()
         loss.backward()
-        torch.nn.utils.clip_grad_norm_(backbone.parameters(), 1.0)
+        torch.nn.utils.clip_grad_norm_(loss_of.parameters(), 1.0)
         optimizer.step()
         if report is not None:
             report(update, loss.item())
     return backbone
 
 
-def main() -> None:
-    """Make the shipped model: play, train, measure, save."""
-    from transformers import LlamaConfig, LlamaForCausalLM
-
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Make a model: play, train, measure, save."""
     parser = argparse.ArgumentParser(prog="python -m agents.learners.pretrain", description=__doc__)
     parser.add_argument("--out", default=model_path(TINY), help="folder to write (default: the shipped model's)")
-    parser.add_argument("--start", default=None, help="folder of a model to go on with (default: random weights)")
+    parser.add_argument("--start", default=None, help="model to go on with (default: random weights)")
+    parser.add_argument("--kind", default=None, help=f"{', '.join(CONFIGS)} (causal)")
+    parser.add_argument("--config", default="{}", help="JSON, or a file of it, over the kind's configuration")
     parser.add_argument("--ids", nargs="*", default=None, help="environment ids (default: all registered)")
     parser.add_argument(
         "--transcripts",
@@ -168,26 +168,36 @@ def main() -> None:
     parser.add_argument("--tokens", type=int, default=2048, help="tokens per update")
     parser.add_argument("--learning-rate", type=float, default=2e-3)
     parser.add_argument("--seed", type=int, default=0)
-    options = parser.parse_args()
+    options = parser.parse_args(arguments)
+    if options.kind is not None and options.kind not in CONFIGS:
+        parser.error(f"--kind must be one of {', '.join(CONFIGS)}, not {options.kind}")
+    if options.out == model_path(TINY) and (options.kind not in (None, "causal") or options.config != "{}"):
+        parser.error("give --out: the shipped model's folder is for the shipped model")
 
     torch.manual_seed(options.seed)
-    tokenizer = textenvs.load_tokenizer("textenvs")
+    own = own_tokenizer(options.start)
+    tokenizer = textenvs.load_tokenizer(own)
     sequences: list[np.ndarray] = []
     ids = options.ids or textenvs.ids()
     sizes = options.transcripts * len(ids) if len(options.transcripts) == 1 else options.transcripts
     for env_id, size in zip(ids, sizes, strict=True):
         for level in gym.make(env_id).unwrapped.game.levels:  # type: ignore[attr-defined]
-            sequences += transcripts(env_id, size, options.error, options.seed, level=level)
+            sequences += transcripts(env_id, size, options.error, options.seed, level=level, tokenizer=own)
         print(f"{env_id}: {len(sequences):,} episodes, {sum(map(len, sequences)):,} tokens so far", flush=True)
 
-    config = LlamaConfig(
-        vocab_size=tokenizer.vocab_size, pad_token_id=0, bos_token_id=1, eos_token_id=tokenizer.end_id, **TINY_CONFIG
-    )
-    backbone = load_backbone(options.start) if options.start else CausalBackbone(LlamaForCausalLM(config))
-    print(f"{sum(p.numel() for p in backbone.parameters()):,} weights", flush=True)
+    if options.start:
+        backbone = load_backbone(options.start, kind=options.kind or "auto")
+    else:
+        text = options.config if options.config.lstrip().startswith("{") else Path(options.config).read_text("utf-8")
+        config = json.loads(text)
+        preset = {} if "model_type" in config else CONFIGS[options.kind or "causal"]
+        backbone = load_backbone({**preset, **config}, kind=options.kind or "auto")
+    print(f"{backbone.kind}, {sum(p.numel() for p in backbone.parameters()):,} weights", flush=True)
 
     def write() -> None:
         copy.deepcopy(backbone.model).to(torch.float16).save_pretrained(Path(options.out))
+        if options.out != model_path(TINY):
+            (shipped_tokenizer() if own == "textenvs" else own).save_pretrained(options.out)
 
     def report(update: int, loss: float) -> None:
         if update % 500 == 499:
@@ -197,9 +207,19 @@ def main() -> None:
 
     pretrain(backbone, sequences, tokenizer, options.updates, options.tokens, options.learning_rate, report=report)
     for env_id in ids:
-        held_out = transcripts(env_id, 20_000, 0.0, options.seed + 1, split="test")
-        print(f"{env_id}: agent-token accuracy on expert play {agent_accuracy(backbone, held_out, env_id):.3f}")
+        held_out = transcripts(env_id, 20_000, 0.0, options.seed + 1, split="test", tokenizer=own)
+        print(f"{env_id}: agent-token accuracy on expert play {agent_accuracy(backbone, held_out, tokenizer):.3f}")
     write()
+
+
+def own_tokenizer(model: str | None) -> Any:
+    """The tokenizer in a model's folder, or ``"textenvs"`` where there is none."""
+    if model is None:
+        return "textenvs"
+    try:
+        return read_tokenizer(model)
+    except (OSError, ValueError):
+        return "textenvs"
 
 
 if __name__ == "__main__":

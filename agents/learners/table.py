@@ -9,16 +9,35 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+import gymnasium as gym
+from sb3_contrib import QRDQN, TRPO, MaskablePPO
 from stable_baselines3 import A2C, DQN, PPO
 from stable_baselines3.common.base_class import BaseAlgorithm
+from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
 
+from agents.backbones import from_scratch
+from agents.backbones.tokenizers import read_tokenizer
+from agents.learners.actor_critic import AC
+from agents.learners.ddqn import DDQN
 from agents.learners.dpo import DPO
 from agents.learners.episodic import EpisodicAlgorithm
 from agents.learners.group import GRPO, RLOO
+from agents.learners.ilql import ILQL
 from agents.learners.imitation import BC, ExpertIteration, FilteredBC
 from agents.learners.reinforce import REINFORCE
-from agents.memory import PackedRolloutBuffer, TokenReplayBuffer
-from agents.policies import TokenActorCriticPolicy, TokenQPolicy
+from agents.learners.sac_discrete import SACDiscrete
+from agents.learners.warm_up import PolicySpace
+from agents.memory import PackedMaskableRolloutBuffer, PackedReplayBuffer, PackedRolloutBuffer
+from agents.policies import (
+    TokenActorCriticPolicy,
+    TokenMaskablePolicy,
+    TokenQPolicy,
+    TokenQuantilePolicy,
+    TokenTrustRegionPolicy,
+)
+from agents.policies.implicit_q import TokenImplicitQPolicy
+from agents.policies.masks import MaskedPolicy
+from agents.policies.soft_actor_critic import TokenSACPolicy
 from agents.vec_env import make_vec_env
 
 
@@ -30,60 +49,172 @@ class Learner:
         algorithm: the Stable-Baselines3 class.
         policy: its policy class.
         levels: action levels that it can play, the default first.
+        when: when to use it, in a sentence or two.
         defaults: its keywords where the user gives none.
+        masked: whether it holds tokens to the admissible utterances (``constrain=True``) where a game lists them.
     """
 
     algorithm: type[BaseAlgorithm]
     policy: type[Any]
     levels: tuple[str, ...]
+    when: str
     defaults: Mapping[str, Any] = field(default_factory=dict)
+    masked: bool = False
 
 
 _ON_POLICY = {"rollout_buffer_class": PackedRolloutBuffer, "gamma": 1.0, "gae_lambda": 0.95}
-_OFF_POLICY = {"replay_buffer_class": TokenReplayBuffer, "exploration_initial_eps": 0.0, "exploration_final_eps": 0.0}
+# Exploration is the policy's: that of DQN and QRDQN knows nothing of absent choices.
+_VALUE: dict[str, Any] = {
+    "exploration_initial_eps": 0.0,
+    "exploration_final_eps": 0.0,
+    "gamma": 0.99,
+    "learning_rate": 5e-4,
+    "buffer_size": 20_000,
+    "learning_starts": 500,
+    "batch_size": 64,
+    "train_freq": 4,
+    "gradient_steps": 4,
+    "target_update_interval": 1000,
+}
+_PACKED = {"replay_buffer_class": PackedReplayBuffer}
 
+# keywords of environments that have to do with tokens
+_OF_TOKENS = ("action_level", "as_text", "tokenizer", "window", "max_utterance_tokens", "constrain")
+_NOT_KEYWORDS = ("self", "policy", "env")
 _ACTING = ("token", "turn", "choice")
+_DISCRETE = ("choice", "token")
+
+_PPO = {**_ON_POLICY, "n_steps": 128, "batch_size": 1024, "n_epochs": 2, "learning_rate": 3e-4, "vf_coef": 0.5}
 
 LEARNERS: dict[str, Learner] = {
     "a2c": Learner(
         A2C,
         TokenActorCriticPolicy,
         _ACTING,
+        "The simplest stock actor-critic: one gradient step a rollout. Prefer ppo where steps are dear.",
         {**_ON_POLICY, "n_steps": 32, "learning_rate": 3e-4, "use_rms_prop": False, "vf_coef": 0.5},
     ),
-    "bc": Learner(BC, TokenActorCriticPolicy, _ACTING, {"learning_rate": 1e-3, "batch_size": 256}),
-    "dpo": Learner(DPO, TokenActorCriticPolicy, _ACTING, {"learning_rate": 3e-4}),
+    "ac": Learner(
+        AC,
+        TokenActorCriticPolicy,
+        _ACTING,
+        "The textbook's one-step actor-critic: targets with little variance and much bias.",
+        {"rollout_buffer_class": PackedRolloutBuffer},
+    ),
+    "bc": Learner(
+        BC,
+        TokenActorCriticPolicy,
+        _ACTING,
+        "When a game has an expert, or a model has to learn to speak before anything else. Often the best first step.",
+        {"learning_rate": 1e-3, "batch_size": 256},
+    ),
+    "ddqn": Learner(
+        DDQN,
+        TokenQPolicy,
+        _DISCRETE,
+        "Q-learning with any mix of Rainbow's parts, to find out which of them help.",
+        _VALUE,
+    ),
+    "dpo": Learner(
+        DPO,
+        TokenActorCriticPolicy,
+        _ACTING,
+        "When episodes can be ranked but rewards not trusted in size: it learns from which of two episodes was better.",
+        {"learning_rate": 3e-4},
+    ),
     "dqn": Learner(
         DQN,
         TokenQPolicy,
-        ("choice", "token"),
-        {
-            **_OFF_POLICY,
-            "gamma": 0.99,
-            "learning_rate": 5e-4,
-            "buffer_size": 20_000,
-            "learning_starts": 500,
-            "batch_size": 64,
-            "train_freq": 4,
-            "gradient_steps": 4,
-            "target_update_interval": 1000,
-        },
+        _DISCRETE,
+        "The stock Q-learner, with replay: good at choice level, where episodes are dear and actions few.",
+        {**_VALUE, **_PACKED},
     ),
     "expert_iteration": Learner(
-        ExpertIteration, TokenActorCriticPolicy, _ACTING, {"learning_rate": 5e-4, "batch_size": 256}
+        ExpertIteration,
+        TokenActorCriticPolicy,
+        _ACTING,
+        "When single episodes succeed by luck and no critic should be trained: it imitates its own best ones.",
+        {"learning_rate": 5e-4, "batch_size": 256},
     ),
     "filtered_bc": Learner(
-        FilteredBC, TokenActorCriticPolicy, _ACTING, {"learning_rate": 1e-3, "batch_size": 256, "n_starts": 64}
+        FilteredBC,
+        TokenActorCriticPolicy,
+        _ACTING,
+        "When demonstrations are of mixed quality: it imitates the best of them.",
+        {"learning_rate": 1e-3, "batch_size": 256, "n_starts": 64},
     ),
-    "grpo": Learner(GRPO, TokenActorCriticPolicy, _ACTING, {"learning_rate": 3e-4}),
+    "grpo": Learner(
+        GRPO,
+        TokenActorCriticPolicy,
+        _ACTING,
+        "The usual choice for language models: no critic, groups of episodes from one start, clipped steps.",
+        {"learning_rate": 3e-4},
+    ),
+    "ilql": Learner(
+        ILQL,
+        TokenImplicitQPolicy,
+        ("token", "choice"),
+        "When there are transcripts and trying things is dear: offline Q-learning at token level.",
+        {},
+    ),
+    "maskable_ppo": Learner(
+        MaskablePPO,
+        TokenMaskablePolicy,
+        ("token", "choice"),
+        "When a model does not speak the game's language yet: only admissible tokens are ever said.",
+        {**_PPO, "rollout_buffer_class": PackedMaskableRolloutBuffer},
+        masked=True,
+    ),
     "ppo": Learner(
         PPO,
         TokenActorCriticPolicy,
         _ACTING,
-        {**_ON_POLICY, "n_steps": 128, "batch_size": 1024, "n_epochs": 2, "learning_rate": 3e-4, "vf_coef": 0.5},
+        "The default for learning by doing with a model that speaks already.",
+        _PPO,
     ),
-    "reinforce": Learner(REINFORCE, TokenActorCriticPolicy, _ACTING, {"learning_rate": 1e-3, "n_starts": 32}),
-    "rloo": Learner(RLOO, TokenActorCriticPolicy, _ACTING, {"learning_rate": 1e-3}),
+    "qrdqn": Learner(
+        QRDQN,
+        TokenQuantilePolicy,
+        _DISCRETE,
+        "As dqn, where returns vary widely from episode to episode.",
+        {**_VALUE, **_PACKED, "max_grad_norm": 10.0},
+    ),
+    "reinforce": Learner(
+        REINFORCE,
+        TokenActorCriticPolicy,
+        _ACTING,
+        "The plain policy gradient on whole episodes: few options, unbiased, and strong where episodes are short.",
+        {"learning_rate": 1e-3, "n_starts": 32},
+    ),
+    "rloo": Learner(
+        RLOO,
+        TokenActorCriticPolicy,
+        _ACTING,
+        "As grpo with one unclipped step a round: the simplest of the learners by groups.",
+        {"learning_rate": 1e-3},
+    ),
+    "sac_discrete": Learner(
+        SACDiscrete,
+        TokenSACPolicy,
+        _DISCRETE,
+        "Off-policy with entropy: where exploration must not die out and replay is wanted.",
+        {},
+    ),
+    "trpo": Learner(
+        TRPO,
+        TokenTrustRegionPolicy,
+        _ACTING,
+        "When single steps must not go wrong and their price, many passes over the rollout, does not matter.",
+        # A step costs as much as a dozen gradient steps, most of it the conjugate gradient's.
+        {
+            **_ON_POLICY,
+            "n_steps": 64,
+            "batch_size": 1024,
+            "learning_rate": 1e-3,
+            "cg_max_steps": 6,
+            "n_critic_updates": 4,
+        },
+    ),
 }
 
 
@@ -99,12 +230,12 @@ def make(
     """A learner on an environment with a model, ready for ``.learn(total_timesteps)``.
 
     Args:
-        learner: a name of ``LEARNERS``: ``"ppo"``, ``"a2c"``, ``"dqn"``.
+        learner: a name of ``LEARNERS``, such as ``"ppo"``, ``"grpo"`` or ``"ddqn"``.
         env_id: a registered environment id.
         backbone: what ``agents.load_backbone`` takes; a model other than ``"tiny"`` brings its own tokenizer.
         num_envs: environments played side by side.
         seed: seeds the environments, the buffers and the learner.
-        env_kwargs: keywords of ``gym.make``; ``action_level`` defaults to the learner's first level.
+        env_kwargs: keywords of ``gym.make``; ``action_level`` defaults to the learner's first level that the game has.
         overrides: keywords of the Stable-Baselines3 class, in place of the defaults of the table.
 
     Raises:
@@ -116,26 +247,31 @@ def make(
         hint = f"; did you mean {close[0]!r}?" if close else ""
         raise ValueError(f"learner must be one of {sorted(LEARNERS)}, not {learner!r}{hint}")
     row = LEARNERS[learner]
-    known = _keywords(row.algorithm)
+    known = keywords(row.algorithm)
     for name in overrides:
         if name not in known:
-            close = difflib.get_close_matches(name, known | {"env_kwargs", "num_envs", "backbone"}, n=1)
+            close = difflib.get_close_matches(name, [*known, "env_kwargs", "num_envs", "backbone"], n=1)
             hint = f"; did you mean {close[0]!r}?" if close else ""
             raise TypeError(f"{learner} takes no keyword {name!r}{hint}")
-    env_kwargs = {"action_level": row.levels[0], **(env_kwargs or {})}
-    if env_kwargs["action_level"] not in row.levels:
-        raise ValueError(f"{learner} plays the levels {row.levels}, not {env_kwargs['action_level']!r}")
+    env_kwargs = _fitting(learner, env_id, env_kwargs or {})
     tokenizer = {"tokenizer": tokenizer_of(backbone)} if backbone != "tiny" and "tokenizer" not in env_kwargs else {}
     settings = {**row.defaults, **overrides}
-    own_buffer = settings.get("rollout_buffer_class") is PackedRolloutBuffer
-    if own_buffer or issubclass(row.algorithm, EpisodicAlgorithm):
+    own_buffer = settings.get("rollout_buffer_class")
+    if (own_buffer and issubclass(own_buffer, PackedRolloutBuffer)) or issubclass(row.algorithm, EpisodicAlgorithm):
         settings["rollout_buffer_kwargs"] = {"seed": seed, **(settings.get("rollout_buffer_kwargs") or {})}
-    if settings.get("replay_buffer_class") is TokenReplayBuffer:
-        own = {"seed": seed, "gamma": settings["gamma"]}
+    if issubclass(row.algorithm, OffPolicyAlgorithm):
+        own = {"seed": seed, "gamma": settings.get("gamma", 0.99)}
+        if row.algorithm in (DQN, QRDQN) and "n_steps" in settings:  # which they only hand on to a buffer of their own
+            own["n_steps"] = settings.pop("n_steps")
         settings["replay_buffer_kwargs"] = {**own, **(settings.get("replay_buffer_kwargs") or {})}
     settings["policy_kwargs"] = {"backbone": backbone, **(settings.get("policy_kwargs") or {})}
     envs = make_vec_env(env_id, num_envs=num_envs, seed=seed, **env_kwargs, **tokenizer)
     model = row.algorithm(row.policy, envs, seed=seed, **settings)
+    if isinstance(model, OffPolicyAlgorithm):
+        model.action_space = PolicySpace(model.action_space, model)  # type: ignore[arg-type]
+        if env_kwargs.get("constrain"):
+            assert isinstance(model.policy, MaskedPolicy)
+            model.policy.mask_source = model.replay_buffer.masks = envs  # type: ignore[union-attr]
     for holder in (model, getattr(model, "rollout_buffer", None)):
         if getattr(holder, "needs_reference", False):
             holder.reference = copy.deepcopy(model.policy).requires_grad_(False)  # type: ignore[union-attr]
@@ -152,24 +288,42 @@ def make(
     return model
 
 
-def _keywords(algorithm: type[BaseAlgorithm]) -> set[str]:
-    """The keywords that a class takes, those that it hands on to its base classes included."""
-    known: set[str] = set()
+def _fitting(learner: str, env_id: str, env_kwargs: Mapping[str, Any]) -> dict[str, Any]:
+    """``env_kwargs`` with the action level and the constraint that fit a learner and a game, if they are not given."""
+    row, fitting = LEARNERS[learner], dict(env_kwargs)
+    knobs = {name: value for name, value in env_kwargs.items() if name not in _OF_TOKENS}
+    game = gym.make(env_id, as_text=True, **knobs).unwrapped.game  # type: ignore[attr-defined]
+    if "action_level" not in fitting:
+        fitting["action_level"] = next(level for level in row.levels if level != "choice" or game.max_choices)
+    if fitting["action_level"] not in row.levels:
+        raise ValueError(f"{learner} plays the levels {row.levels}, not {fitting['action_level']!r}")
+    if row.masked and fitting["action_level"] == "token" and game.max_choices:
+        fitting.setdefault("constrain", True)
+    return fitting
+
+
+def keywords(algorithm: type[BaseAlgorithm]) -> dict[str, Any]:
+    """The keywords that a class takes, those that it hands on to its base classes included, with their defaults."""
+    known: dict[str, Any] = {}
     for base in algorithm.__mro__:
         if "__init__" in vars(base):
             parameters = inspect.signature(base.__init__).parameters  # type: ignore[misc]
-            known |= {name for name, each in parameters.items() if each.kind is not each.VAR_KEYWORD}
-            if all(each.kind is not each.VAR_KEYWORD for each in parameters.values()):
+            own = {name: each.default for name, each in parameters.items() if each.kind is not each.VAR_KEYWORD}
+            known = {**own, **known}
+            if len(own) == len(parameters):
                 break
-    return {name for name in known if not name.startswith("_")} - {"self", "policy", "env"}
+    return {name: default for name, default in known.items() if not name.startswith("_") and name not in _NOT_KEYWORDS}
 
 
 def tokenizer_of(backbone: Any) -> Any:
-    """The tokenizer that belongs to a model given by name, path or GGUF file."""
+    """The tokenizer that belongs to a model given by name, path or GGUF file; the shipped one for a model from
+    scratch."""
     from pathlib import Path
 
     from transformers import AutoTokenizer
 
+    if from_scratch(backbone):
+        return "textenvs"
     if not isinstance(backbone, str | Path):
         raise ValueError("a model object brings no tokenizer: give env_kwargs={'tokenizer': ...}")
     path = Path(backbone)
@@ -178,7 +332,7 @@ def tokenizer_of(backbone: Any) -> Any:
             raise FileNotFoundError(f"no model file {str(backbone)!r}")
         return AutoTokenizer.from_pretrained(str(path.parent), gguf_file=path.name)
     try:
-        return AutoTokenizer.from_pretrained(str(backbone))
+        return read_tokenizer(str(backbone))
     except (OSError, ValueError) as error:
         raise FileNotFoundError(
             f"no model {str(backbone)!r} with a tokenizer: give 'tiny' (shipped), an existing folder or .gguf file, "

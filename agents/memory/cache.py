@@ -1,4 +1,4 @@
-"""A key-value cache in which every row has its own length, restarts alone, and pays only for its new tokens."""
+"""Caches in which every row has its own length, restarts alone, and pays only for what is new in it."""
 
 from __future__ import annotations
 
@@ -9,9 +9,37 @@ from torch import Tensor
 from transformers.cache_utils import Cache, CacheLayerMixin
 
 if TYPE_CHECKING:
+    from agents.backbones.base import Backbone
     from agents.backbones.causal import CausalBackbone
+    from agents.backbones.recurrent import RecurrentBackbone
 
 _REFILL = 16  # rows with more new tokens than this are computed apart from those that got one or two
+
+
+class _Rows:
+    """What each row holds: its ids, how many they are, and the version of the weights that read them."""
+
+    def __init__(self, backbone: Backbone, rows: int, window: int) -> None:
+        device = next(backbone.parameters()).device
+        self.backbone: Any = backbone
+        self.window = window
+        self.ids = torch.full((rows, window), -1, dtype=torch.int64, device=device)
+        self.lengths = torch.zeros(rows, dtype=torch.int64, device=device)
+        self.version = -1
+
+    def take(self, ids: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
+        """Hold new ids ``(rows, width)`` of ``lengths`` ``(rows,)``; how many first ids of each row are as they were,
+        and how many ids there were, each ``(rows,)``. A change of the weights empties all rows before."""
+        version = sum(parameter._version for parameter in self.backbone.parameters())
+        if version != self.version:
+            self.version = version
+            self.lengths.zero_()
+        width = ids.shape[1]
+        same = (ids == self.ids[:, :width]).long().cumprod(dim=1).sum(dim=1)
+        before = self.lengths.clone()
+        self.ids[:, :width] = ids
+        self.lengths.copy_(lengths)
+        return torch.minimum(torch.minimum(same, before), lengths), before
 
 
 class _RowLayer(CacheLayerMixin):
@@ -49,7 +77,7 @@ class _RowLayer(CacheLayerMixin):
         return self.cache.window
 
 
-class RowCache(Cache):
+class RowCache(Cache, _Rows):
     """Hidden states of growing token sequences, one row per environment, without computing any prefix twice.
 
     Each call compares the new ids with those cached and computes a row from its first difference on: a longer row
@@ -65,16 +93,11 @@ class RowCache(Cache):
 
     def __init__(self, backbone: CausalBackbone, rows: int, window: int) -> None:
         layers: list[Any] = [_RowLayer(self) for _ in range(backbone.model.config.num_hidden_layers)]
-        super().__init__(layers=layers)
-        device = next(backbone.parameters()).device
-        self.backbone = backbone
-        self.window = window
-        self.ids = torch.full((rows, window), -1, dtype=torch.int64, device=device)
-        self.lengths = torch.zeros(rows, dtype=torch.int64, device=device)
-        self.hidden = torch.zeros(rows, backbone.hidden_size, device=device)
-        self.version = -1
+        Cache.__init__(self, layers=layers)
+        _Rows.__init__(self, backbone, rows, window)
+        self.hidden = torch.zeros(rows, backbone.hidden_size, device=self.ids.device)
         # What the running forward pass writes: which rows, which slots, and how many slots its queries can see.
-        self.rows = torch.arange(rows, device=device)
+        self.rows = torch.arange(rows, device=self.ids.device)
         self.slots = self.rows[:, None]
         self.visible = 0
 
@@ -86,18 +109,10 @@ class RowCache(Cache):
             ids: ``(rows, up to window)`` int64, right-padded.
             lengths: ``(rows,)`` int64, number of real tokens of each row, at least 1.
         """
-        version = sum(parameter._version for parameter in self.backbone.parameters())
-        if version != self.version:
-            self.version = version
-            self.lengths.zero_()
-        width = int(lengths.max())
-        ids = ids[:, :width]
-        same = (ids == self.ids[:, :width]).long().cumprod(dim=1).sum(dim=1)
-        starts = torch.minimum(torch.minimum(same, self.lengths), lengths - 1)
-        changed = ((same < lengths) | (self.lengths != lengths)).nonzero().flatten()
-        self.ids[:, :width] = ids
-        self.lengths.copy_(lengths)
-
+        ids = ids[:, : int(lengths.max())]
+        known, before = self.take(ids, lengths)
+        changed = ((known < lengths) | (before != lengths)).nonzero().flatten()
+        starts = torch.minimum(known, lengths - 1)
         new = lengths - starts
         long = new[changed] > _REFILL
         for rows in (changed[~long], changed[long]):
@@ -120,3 +135,63 @@ class RowCache(Cache):
             mask = torch.zeros(mask.shape, device=ids.device).masked_fill(~mask, torch.finfo(torch.float32).min)
         hidden = self.backbone(tokens, cache=self, attention_mask=mask, position_ids=positions)
         return hidden[torch.arange(len(rows), device=ids.device), new - 1]
+
+
+class ContextCache(_Rows):
+    """Hidden states of rows that are read anew as soon as anything in them changes.
+
+    For models in which every state depends on the whole context, so that nothing but an unchanged row's result can be
+    kept: rows that have ended their utterance, and those of a second look at the same observations.
+
+    Args:
+        backbone: the model.
+        rows: number of sequences.
+        window: longest sequence in tokens.
+    """
+
+    def __init__(self, backbone: Backbone, rows: int, window: int) -> None:
+        super().__init__(backbone, rows, window)
+        self.hidden = torch.zeros(rows, backbone.hidden_size, device=self.ids.device)
+
+    @torch.no_grad()
+    def last_hidden(self, ids: Tensor, lengths: Tensor) -> Tensor:
+        """As ``RowCache.last_hidden``."""
+        ids = ids[:, : int(lengths.max())]
+        same, before = self.take(ids, lengths)
+        changed = ((same < lengths) | (before != lengths)).nonzero().flatten()
+        if len(changed):
+            self.hidden[changed] = self.backbone.states(ids, changed, lengths[changed] - 1)
+        return self.hidden.clone()
+
+
+class RecurrentCache(_Rows):
+    """Hidden states of growing rows from a recurrent network's state at the end of each.
+
+    A row that goes on from what was read costs its new tokens; any other is read from its start.
+
+    Args:
+        backbone: the model.
+        rows: number of sequences.
+        window: longest sequence in tokens.
+    """
+
+    def __init__(self, backbone: RecurrentBackbone, rows: int, window: int) -> None:
+        super().__init__(backbone, rows, window)
+        config = backbone.model.config
+        self.state = torch.zeros(config.num_hidden_layers, rows, config.hidden_size, device=self.ids.device)
+
+    @torch.no_grad()
+    def last_hidden(self, ids: Tensor, lengths: Tensor) -> Tensor:
+        """As ``RowCache.last_hidden``."""
+        ids = ids[:, : int(lengths.max())]
+        same, before = self.take(ids, lengths)
+        goes_on = same >= before
+        starts = torch.where(goes_on, before, 0)
+        self.state[:, starts == 0] = 0.0
+        rows = (lengths > starts).nonzero().flatten()
+        if len(rows):
+            starts, new = starts[rows], (lengths - starts)[rows]
+            places = starts[:, None] + torch.arange(int(new.max()), device=ids.device)
+            tokens = ids[rows[:, None], places.clamp(max=ids.shape[1] - 1)]
+            self.state[:, rows] = self.backbone.advance(tokens, new, self.state[:, rows])
+        return self.state[-1].clone()

@@ -21,15 +21,22 @@ class PackedBatch:
         segment: ``(steps,)`` int64, the sequence on which a step lies.
         position: ``(steps,)`` int64, the last token of the step's observation.
         choices: ``(steps, choices, tokens)`` int64 candidates at choice level, else ``None``.
+        masks: ``(steps, vocabulary)`` bool at token level where the environment says what is admissible, else ``None``.
     """
 
     ids: Tensor
     segment: Tensor
     position: Tensor
     choices: Tensor | None = None
+    masks: Tensor | None = None
 
     def __len__(self) -> int:
         return len(self.segment)
+
+    def __getitem__(self, steps: slice | Tensor) -> PackedBatch:
+        """Some of the steps, along the same sequences."""
+        choices, masks = (None if each is None else each[steps] for each in (self.choices, self.masks))
+        return PackedBatch(self.ids, self.segment[steps], self.position[steps], choices, masks)
 
 
 def pad_sequences(sequences: list[np.ndarray], pad_id: int, device: torch.device | str) -> Tensor:

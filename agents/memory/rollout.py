@@ -134,6 +134,10 @@ class PackedRolloutBuffer(RolloutBuffer):
             self._close(row)
         if self.reference is not None:
             self._penalise()
+        self.estimate(last_values, dones)
+
+    def estimate(self, last_values: Tensor, dones: np.ndarray) -> None:
+        """Advantages and returns from ``values`` as they are now; arguments as in ``compute_returns_and_advantage``."""
         decays = self.turn_ends | (self.discount == "token")
         gamma = np.where(decays, self.gamma, 1.0)
         gae_lambda = np.where(decays, self.gae_lambda, 1.0)

@@ -36,3 +36,28 @@ class ImperfectPlayer:
         """An utterance for one environment: a ``str``, or ids where it errs and the game lists no utterances."""
         errs = self.random.rng.random() < self.error
         return self.random.utterance(env) if errs else env.game.expert_action()
+
+
+class Teacher:
+    """An ``ImperfectPlayer`` that acts at any action level, for learners that imitate it or learn from what it did.
+
+    Args:
+        error: probability of an error, 0 to 1.
+
+    Attributes:
+        utterances: what each row is saying.
+    """
+
+    def __init__(self, error: float) -> None:
+        self.player = ImperfectPlayer(error=error)
+        self.utterances: list[str] = []
+
+    def actions(self, rows: Sequence[TextEnv], rng: np.random.Generator) -> np.ndarray:
+        """An action for each of ``rows``, in their own action space; errors are drawn from ``rng``."""
+        self.player.random.rng = rng
+        self.utterances = self.utterances or [""] * len(rows)
+        for index, row in enumerate(rows):
+            if not row.writing:
+                said = self.player.utterance(row)
+                self.utterances[index] = said if isinstance(said, str) else row.tokenizer.decode(said)
+        return np.array([row.encode(said) for row, said in zip(rows, self.utterances, strict=True)])

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from stable_baselines3.common.base_class import BaseAlgorithm
 
+from agents.policies.masks import MaskedPolicy
 from textenvs.env import TextEnv
 from textenvs.tokens.spaces import TokenSpace
 
@@ -37,6 +38,9 @@ class PolicyPlayer:
             "window": space.window,
             "max_utterance_tokens": space.max_utterance_tokens,
         }
+        self._masked = isinstance(self.policy, MaskedPolicy) and bool(envs.get_attr("constrain", 0)[0])
+        if self._masked:
+            self.env_kwargs["constrain"] = True
         self._rows = 0
 
     def act(self, envs: Sequence[TextEnv], observations: np.ndarray) -> Sequence[Any]:
@@ -47,6 +51,19 @@ class PolicyPlayer:
             filler = np.zeros_like(observations, shape=(self._rows - len(envs), observations.shape[1]))
             filler[:] = self.env_kwargs["tokenizer"].pad_id
             filler[:, 0] = observations[0, 0]
+            choices = slice(self.env_kwargs["window"], None)  # something to choose from, or there is nothing to draw
+            filler[:, choices] = observations[0, choices]
             observations = np.concatenate([observations, filler])
+        keywords: dict[str, Any] = {}
+        if self._masked:
+            masks = np.ones((len(observations), len(envs[0].action_masks())), dtype=bool)
+            for row, env in enumerate(envs):
+                masks[row] = env.action_masks()
+            keywords["action_masks"] = masks
+        steps = getattr(self.policy, "steps", None)  # by which exploration decays: playing is not training
+        before = None if steps is None else steps.clone()
         # model.policy, not model: what DQN's own predict adds is exploration that knows no absent choices
-        return list(self.policy.predict(observations, deterministic=self.deterministic)[0][: len(envs)])
+        actions, _ = self.policy.predict(observations, deterministic=self.deterministic, **keywords)
+        if steps is not None:
+            steps.copy_(before)
+        return list(actions[: len(envs)])

@@ -13,7 +13,9 @@ from torch import Tensor, nn
 from torch.distributions import Categorical
 
 from agents.memory.packed import PackedBatch
+from agents.policies.masks import action_logits, states_of
 from agents.policies.reader import TokenReader
+from agents.policies.utterances import Utterances, spoken
 from textenvs.tokens.spaces import UtteranceSpace
 
 
@@ -96,13 +98,17 @@ class TokenActorCriticPolicy(ActorCriticPolicy):
         if self.reader.turn_level:
             actions, log_probs = self._speak(obs, hidden, deterministic)
             return actions, values, log_probs
-        distribution = self._categorical(hidden, self.reader.choices(obs) if self.reader.choice_level else None)
+        choices = self.reader.choices(obs) if self.reader.choice_level else None
+        distribution = self._categorical(hidden, choices, self._masks(obs))
         actions = distribution.logits.argmax(dim=1) if deterministic else distribution.sample()
         return actions, values, distribution.log_prob(actions)
 
-    def _categorical(self, hidden: Tensor, choices: Tensor | None) -> Categorical:
-        logits = self.reader.token_logits(hidden) if choices is None else self.reader.choice_scores(hidden, choices)
-        return Categorical(logits=logits, validate_args=False)
+    def _masks(self, obs: Tensor) -> Tensor | None:
+        """What may be done ``(environments, actions)`` bool beside what observations tell; ``None`` for anything."""
+        return None
+
+    def _categorical(self, hidden: Tensor, choices: Tensor | None, masks: Tensor | None = None) -> Categorical:
+        return Categorical(logits=action_logits(self.reader, hidden, choices, masks), validate_args=False)
 
     def _speak(self, obs: Tensor, hidden: Tensor, deterministic: bool) -> tuple[Tensor, Tensor]:
         """Write one utterance in every environment, ``(environments, tokens)``, and its log-probabilities."""
@@ -138,33 +144,39 @@ class TokenActorCriticPolicy(ActorCriticPolicy):
             Values ``(steps, 1)``, log-probabilities ``(steps,)`` and entropies ``(steps,)``; those of an utterance are
             the sums over its tokens.
         """
-        batch = obs if isinstance(obs, PackedBatch) else self.reader.single(obs, actions)
-        hidden = self.reader.backbone(batch.ids)  # (segments, tokens, hidden)
-        last = hidden[batch.segment, batch.position]
-        values = self.critic(last)
         if not self.reader.turn_level:
-            distribution = self._categorical(last, batch.choices)
-            return values, distribution.log_prob(actions.long().flatten()), distribution.entropy()
-        actions = actions.long()
-        spoken = (actions != self.reader.space.pad_id) & ((actions == self.reader.space.end_id).cumsum(dim=1) <= 1)
-        step, offset = spoken.nonzero(as_tuple=True)
-        distribution = self._categorical(hidden[batch.segment[step], batch.position[step] + offset], None)
-        zeros = torch.zeros(len(actions), device=last.device)
-        log_prob = zeros.index_add(0, step, distribution.log_prob(actions[step, offset]))
-        return values, log_prob, zeros.index_add(0, step, distribution.entropy())
+            hidden, choices, masks = states_of(self.reader, obs)
+            distribution = self._categorical(hidden, choices, masks)
+            return self.critic(hidden), distribution.log_prob(actions.long().flatten()), distribution.entropy()
+        hidden, written = self._write(obs, actions)
+        return self.critic(hidden), written.log_prob(actions), written.entropy()
 
-    def predict_values(self, obs: Tensor) -> Tensor:  # type: ignore[override]
-        """State values ``(batch, 1)``."""
-        return self.critic(self.reader.last_hidden(obs))
+    def _write(self, obs: Tensor | PackedBatch, actions: Tensor) -> tuple[Tensor, Utterances]:
+        """Hidden states ``(steps, hidden)`` before some utterances, and how probable each of their tokens is."""
+        batch = obs if isinstance(obs, PackedBatch) else self.reader.single(obs, actions)
+        step, offset = spoken(actions.long(), self.reader.space.pad_id, self.reader.space.end_id)
+        segment = torch.cat([batch.segment, batch.segment[step]])
+        position = torch.cat([batch.position, batch.position[step] + offset])
+        last, hidden = self.reader.backbone.states(batch.ids, segment, position).tensor_split([len(batch)])
+        return last, Utterances(self._categorical(hidden, None), step, offset, len(batch))
 
-    def get_distribution(self, obs: Tensor) -> CategoricalDistribution:  # type: ignore[override]
+    def predict_values(self, obs: Tensor | PackedBatch) -> Tensor:  # type: ignore[override]
+        """State values ``(steps, 1)`` of plain or packed observations."""
+        return self.critic(states_of(self.reader, obs)[0])
+
+    def get_distribution(self, obs: Tensor | PackedBatch) -> CategoricalDistribution:  # type: ignore[override]
         """The distribution over tokens or choices; a turn-level one has no closed form."""
         if self.reader.turn_level:
             raise ValueError("a distribution over whole utterances has no closed form: use the token or choice level")
-        choices = self.reader.choices(obs) if self.reader.choice_level else None
         wrapped = CategoricalDistribution(int(self.action_space.n))  # type: ignore[attr-defined]
-        wrapped.distribution = self._categorical(self.reader.last_hidden(obs), choices)
+        wrapped.distribution = self._categorical(*states_of(self.reader, obs))
         return wrapped
+
+    def set_training_mode(self, mode: bool) -> None:
+        """Training begins or ends; where it begins, what the caches hold is out of date."""
+        super().set_training_mode(mode)
+        if mode:
+            self.reader.forget()
 
     def _predict(self, observation: Tensor, deterministic: bool = False) -> Tensor:  # type: ignore[override]
         return self(observation, deterministic=deterministic)[0]

@@ -1,7 +1,9 @@
-"""A Q-network for Stable-Baselines3's unmodified DQN."""
+"""Q-networks for Stable-Baselines3's unmodified DQN and sb3-contrib's unmodified QRDQN."""
 
 from __future__ import annotations
 
+import copy
+import math
 from typing import Any
 
 import torch
@@ -10,19 +12,33 @@ from stable_baselines3.common.policies import BasePolicy
 from stable_baselines3.common.type_aliases import Schedule
 from torch import Tensor, nn
 
+from agents.memory.packed import PackedBatch
+from agents.policies.masks import MaskedPolicy, states_of
 from agents.policies.reader import MASKED, TokenReader
 
 
 class TokenQNetwork(BasePolicy):
     """Q-values of every token or choice from a language model.
 
-    ``Q(s, a) = V(s) + scale * log p(a | s)`` at token level, where ``p`` is the language model: its head is the
-    advantage head, so a pretrained model starts as its own greedy policy (Guo et al. 2022, "Efficient (Soft)
-    Q-Learning for Text Generation", sec. 3). At choice level the second term is the candidate's score.
+    ``Q(s, a) = V(s) + scale * log p(a | s)`` at token level, where ``p`` is the language model over what is admissible:
+    its head is the advantage head, so a pretrained model starts as its own greedy policy (Guo et al. 2022, "Efficient
+    (Soft) Q-Learning for Text Generation", sec. 3). At choice level the second term is the candidate's score.
+
+    ``dueling``: ``Q(s, a) = V(s) + A(s, a) - mean_a' A(s, a')`` over the admissible actions (Wang et al. 2016, eq. 9),
+    with ``A`` the scaled logits or the scores.
+
+    Several ``heads`` (quantiles, or twin critics) share the model: each has its own ``V`` and moves the hidden state by
+    its own linear map before the language model's head, or the scoring, reads it.
     """
 
     def __init__(
-        self, observation_space: spaces.Space, action_space: spaces.Space, scale: float, **reader: Any
+        self,
+        observation_space: spaces.Space,
+        action_space: spaces.Space,
+        scale: float = 0.1,
+        dueling: bool = False,
+        heads: int = 1,
+        **reader: Any,
     ) -> None:
         super().__init__(observation_space, action_space)
         if not isinstance(action_space, spaces.Discrete):
@@ -30,27 +46,70 @@ class TokenQNetwork(BasePolicy):
                 f"a Q-network needs Discrete actions, not {action_space}: make the environment with "
                 "action_level='token' or 'choice'"
             )
+        if heads < 1:
+            raise ValueError(f"there must be at least 1 head, not {heads!r}")
         self.reader = TokenReader(observation_space, action_space, **reader)
-        self.value = nn.Linear(self.reader.backbone.hidden_size, 1)
+        self.dueling, self.heads = dueling, heads
+        width = self.reader.backbone.hidden_size
+        self.value = nn.Linear(width, heads)
         nn.init.zeros_(self.value.weight)
         nn.init.zeros_(self.value.bias)
         self.scale = nn.Parameter(torch.tensor(scale))
+        if heads > 1:
+            self.moves = nn.Linear(width, heads * width)
+            # Small, to start as the language model; but heads that start alike would stay alike.
+            nn.init.normal_(self.moves.weight, std=0.1 / math.sqrt(width))
+            nn.init.zeros_(self.moves.bias)
 
-    def forward(self, obs: Tensor) -> Tensor:
-        """Q-values ``(batch, actions)`` of observations ``(batch, observation size)``; absent actions have -1e8."""
-        hidden = self.reader.last_hidden(obs)
-        if self.reader.choice_level:
-            advantages = self.reader.choice_scores(hidden, self.reader.choices(obs))
+    def all_heads(self, obs: Tensor | PackedBatch, masks: Tensor | None = None) -> Tensor:
+        """Q-values ``(steps, heads, actions)``; arguments as in ``forward``."""
+        hidden, choices, packed_masks = states_of(self.reader, obs)
+        return self.heads_of(hidden, choices, packed_masks if masks is None else masks)
+
+    def heads_of(self, hidden: Tensor, choices: Tensor | None, masks: Tensor | None) -> Tensor:
+        """``all_heads`` of hidden states ``(steps, hidden)``, candidates (choice level) and masks."""
+        moved = hidden[:, None]  # (steps, 1, hidden)
+        if self.heads > 1:
+            moved = moved + self.moves(hidden).unflatten(1, (self.heads, -1))
+        if choices is not None:
+            advantages = self.reader.choice_scores(moved, choices)
+            allowed = (choices[..., 0] != self.reader.space.pad_id)[:, None]
         else:
-            log_probs = self.reader.token_logits(hidden).log_softmax(dim=1)
-            advantages = (self.scale * log_probs).masked_fill(self.reader.forbidden[: log_probs.shape[1]], MASKED)
-        return self.value(hidden) + advantages
+            advantages = self.reader.token_logits(moved)
+            allowed = ~self.reader.forbidden[: advantages.shape[2]][None, None]
+            if masks is not None:
+                allowed = allowed & masks[:, None]
+            if self.dueling:
+                advantages = self.scale * advantages
+            else:
+                advantages = self.scale * advantages.masked_fill(~allowed, MASKED).log_softmax(dim=2)
+        if self.dueling:
+            counts = allowed.sum(dim=2, keepdim=True).clamp(min=1)
+            advantages = advantages - advantages.masked_fill(~allowed, 0.0).sum(dim=2, keepdim=True) / counts
+        return (self.value(hidden)[:, :, None] + advantages).masked_fill(~allowed, MASKED)
+
+    def forward(self, obs: Tensor | PackedBatch, masks: Tensor | None = None) -> Tensor:
+        """Q-values ``(steps, actions)``, the mean over the heads; what is absent or not admissible has -1e8.
+
+        Args:
+            obs: plain observations ``(steps, observation size)`` or a packed batch.
+            masks: ``(steps, actions)`` bool, what is admissible; ``None`` takes those of the packed batch.
+        """
+        return self.all_heads(obs, masks).mean(dim=1)
 
     def _predict(self, observation: Tensor, deterministic: bool = True) -> Tensor:  # type: ignore[override]
         return self(observation).argmax(dim=1)
 
 
-class TokenQPolicy(BasePolicy):
+class TokenQuantileNetwork(TokenQNetwork):
+    """Quantiles of the return of every token or choice (Dabney et al. 2018), each a head of ``TokenQNetwork``."""
+
+    def forward(self, obs: Tensor | PackedBatch, masks: Tensor | None = None) -> Tensor:
+        """Quantiles ``(steps, quantiles, actions)``; arguments as in ``TokenQNetwork.forward``."""
+        return self.all_heads(obs, masks)
+
+
+class TokenQPolicy(MaskedPolicy):
     """Q-network, target network and exploration.
 
     Exploration happens here and not in ``DQN.predict``, which knows no absent choices: give ``DQN`` both of its
@@ -61,16 +120,21 @@ class TokenQPolicy(BasePolicy):
         action_space: ``Discrete``: token or choice level.
         lr_schedule: learning rate by remaining progress; Stable-Baselines3 gives it.
         backbone: what ``agents.load_backbone`` takes; ``kind``, ``lora``, ``dtype`` and ``frozen`` go along with it.
-        exploration: ``"epsilon_greedy"`` over the present choices, or ``"softmax"`` of Q / ``temperature``;
+        exploration: ``"epsilon_greedy"`` over what is admissible, or ``"softmax"`` of Q / ``temperature``;
             ``None`` takes epsilon-greedy at choice level and softmax at token level, where a uniform token is noise.
         epsilon: first and last epsilon, and the number of environment steps between them.
-        temperature: of the softmax; at token level the default is ``scale``, which samples from the language model.
+        temperature: of the softmax, a number or first, last and the steps between them; at token level the default is
+            ``scale``, which samples from the language model.
         scale: what one nat of log-probability is worth as Q at the start.
+        dueling: whether advantages are held against their mean; see ``TokenQNetwork``.
     """
 
     q_net: TokenQNetwork
     q_net_target: TokenQNetwork
     steps: Tensor
+
+    _NETWORK: type[TokenQNetwork] = TokenQNetwork
+    _NAMES = ("q_net", "q_net_target")
 
     def __init__(
         self,
@@ -84,10 +148,12 @@ class TokenQPolicy(BasePolicy):
         frozen: bool = False,
         exploration: str | None = None,
         epsilon: tuple[float, float, int] = (1.0, 0.05, 5000),
-        temperature: float | None = None,
+        temperature: float | tuple[float, float, int] | None = None,
         scale: float = 0.1,
+        dueling: bool = False,
         optimizer_class: type[torch.optim.Optimizer] = torch.optim.Adam,
         optimizer_kwargs: dict[str, Any] | None = None,
+        **more: Any,
     ) -> None:
         super().__init__(
             observation_space, action_space, optimizer_class=optimizer_class, optimizer_kwargs=optimizer_kwargs
@@ -95,20 +161,27 @@ class TokenQPolicy(BasePolicy):
         if exploration not in (None, "epsilon_greedy", "softmax"):
             raise ValueError(f"exploration must be 'epsilon_greedy' or 'softmax', not {exploration!r}")
         self.settings: dict[str, Any] = {"backbone": backbone, "kind": kind, "lora": lora, "dtype": dtype}
-        self.settings.update(frozen=frozen, scale=scale)
+        self.settings.update(frozen=frozen, scale=scale, dueling=dueling, **more)
         self.exploring: dict[str, Any] = {"exploration": exploration, "epsilon": epsilon, "temperature": temperature}
-        self.q_net = TokenQNetwork(observation_space, action_space, **self.settings)
-        self.q_net_target = TokenQNetwork(observation_space, action_space, **self.settings)
-        self.q_net_target.load_state_dict(self.q_net.state_dict())
-        self.q_net_target.requires_grad_(False)
-        self.q_net_target.set_training_mode(False)
-        self.q_net_target.reader.cached = False  # it reads unrelated steps of the replay buffer
-        self.exploration = exploration or ("epsilon_greedy" if self.q_net.reader.choice_level else "softmax")
+        network = self._NETWORK(observation_space, action_space, **self.settings)
+        for name, net in zip(self._NAMES, (network, target_of(network)), strict=True):
+            setattr(self, name, net)
+        self.exploration = exploration or ("epsilon_greedy" if network.reader.choice_level else "softmax")
         self.temperature = temperature or scale
         self.epsilon = epsilon
         self.register_buffer("steps", torch.zeros((), dtype=torch.int64))
-        trainable = [parameter for parameter in self.q_net.parameters() if parameter.requires_grad]
+        trainable = [parameter for parameter in network.parameters() if parameter.requires_grad]
         self.optimizer = optimizer_class(trainable, lr=lr_schedule(1), **self.optimizer_kwargs)  # type: ignore[call-arg]
+
+    @property
+    def network(self) -> TokenQNetwork:
+        """The network that learns."""
+        return getattr(self, self._NAMES[0])
+
+    @property
+    def reader(self) -> TokenReader:
+        """The one of the network that learns."""
+        return self.network.reader
 
     def _get_constructor_parameters(self) -> dict[str, Any]:
         return {
@@ -126,22 +199,62 @@ class TokenQPolicy(BasePolicy):
         return self._predict(obs, deterministic=deterministic)
 
     def _predict(self, observation: Tensor, deterministic: bool = True) -> Tensor:  # type: ignore[override]
-        q_values = self.q_net(observation)
+        q_values = self.network.all_heads(observation, self.admissible(observation)).mean(dim=1)
         if deterministic:
             return q_values.argmax(dim=1)
         self.steps += len(q_values)
         if self.exploration == "softmax":
-            return torch.multinomial((q_values / self.temperature).softmax(dim=1), 1).squeeze(1)
+            return torch.multinomial((q_values / self.current_temperature()).softmax(dim=1), 1).squeeze(1)
         explore = torch.rand(len(q_values), device=q_values.device) < self.current_epsilon()
-        anything = torch.multinomial((q_values > MASKED / 2).float(), 1).squeeze(1)
+        allowed = q_values > MASKED / 2
+        allowed |= ~allowed.any(dim=1, keepdim=True)  # a row that only fills up the batch has no choices
+        anything = torch.multinomial(allowed.float(), 1).squeeze(1)
         return torch.where(explore, anything, q_values.argmax(dim=1))
 
     def current_epsilon(self) -> float:
-        """Probability of a uniformly drawn present choice, after the steps taken so far."""
-        first, last, steps = self.epsilon
-        return first + (last - first) * min(int(self.steps) / max(steps, 1), 1.0)
+        """Probability of a uniformly drawn admissible action, after the steps taken so far."""
+        return _moved(self.epsilon, int(self.steps))
+
+    def current_temperature(self) -> float:
+        """Temperature of the softmax, after the steps taken so far."""
+        fixed = isinstance(self.temperature, int | float)
+        return self.temperature if fixed else _moved(self.temperature, int(self.steps))  # type: ignore[return-value,arg-type]
 
     def set_training_mode(self, mode: bool) -> None:
         """Put the Q-network in training or evaluation mode; the target network stays in evaluation."""
-        self.q_net.set_training_mode(mode)
+        self.network.set_training_mode(mode)
         self.training = mode
+
+
+class TokenQuantilePolicy(TokenQPolicy):
+    """``TokenQPolicy`` for sb3-contrib's unmodified QRDQN: a return's quantiles in place of its mean.
+
+    Args:
+        n_quantiles: how many.
+        keywords: those of ``TokenQPolicy``.
+    """
+
+    quantile_net: TokenQuantileNetwork
+    quantile_net_target: TokenQuantileNetwork
+
+    _NETWORK = TokenQuantileNetwork
+    _NAMES = ("quantile_net", "quantile_net_target")
+
+    def __init__(self, *positional: Any, n_quantiles: int = 16, **keywords: Any) -> None:
+        super().__init__(*positional, heads=keywords.pop("heads", n_quantiles), **keywords)
+        self.n_quantiles = self.network.heads
+
+
+def target_of(network: TokenQNetwork) -> TokenQNetwork:
+    """A copy that follows ``network`` and does not learn by itself."""
+    # A copy even where the model was given as an object: shared weights would be scaled to zero by Polyak averaging.
+    target = copy.deepcopy(network).requires_grad_(False)
+    target.set_training_mode(False)
+    target.reader.cached = False  # it reads unrelated steps of the replay buffer
+    return target
+
+
+def _moved(schedule: tuple[float, float, int], steps: int) -> float:
+    """A value on its way from the first to the last of ``schedule``, after ``steps`` of its steps."""
+    first, last, over = schedule
+    return first + (last - first) * min(steps / max(over, 1), 1.0)

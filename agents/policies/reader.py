@@ -9,8 +9,8 @@ import torch
 from gymnasium import spaces
 from torch import Tensor, nn
 
-from agents.backbones import CausalBackbone, load_backbone
-from agents.memory.cache import RowCache
+from agents.backbones import Backbone, load_backbone
+from agents.backbones.base import HiddenCache
 from agents.memory.packed import PackedBatch
 from textenvs.tokens.spaces import TokenSpace, UtteranceSpace
 
@@ -44,29 +44,48 @@ class TokenReader(nn.Module):
         self.space = observation_space
         self.turn_level = isinstance(action_space, UtteranceSpace)
         self.choice_level = observation_space.max_choices > 0
-        self.backbone: CausalBackbone = load_backbone(backbone, **keywords)
+        self.backbone: Backbone = load_backbone(backbone, **keywords)
         longest = observation_space.window + (observation_space.max_utterance_tokens if self.turn_level else 0)
         if self.backbone.max_length is not None and longest > self.backbone.max_length:
+            fits = observation_space.window - longest + self.backbone.max_length
             raise ValueError(
                 f"the environment's window needs {longest} positions and the model has {self.backbone.max_length}: "
-                "give the environment a smaller window=..."
+                f"give the environment a smaller window=..., at most {fits}"
             )
         if observation_space.vocab_size > self.backbone.vocab_size:
             raise ValueError(
                 f"the environment's tokenizer has {observation_space.vocab_size} tokens and the model only "
                 f"{self.backbone.vocab_size}: give the environment the model's own tokenizer=..."
             )
+        if not {*self.backbone.own_ids} <= {*observation_space.special_ids}:
+            raise ValueError(
+                f"the model's mask token {self.backbone.own_ids[0]} is a word of the environment's tokenizer: give the "
+                "environment the model's own tokenizer=..."
+            )
         self.longest = longest
         self.cached = True  # False recomputes every context
-        self._cache: list[RowCache] = []  # a list keeps the cache out of the module tree and of state_dict
+        self._cache: list[HiddenCache] = []  # a list keeps the cache out of the module tree and of state_dict
         forbidden = torch.zeros(self.backbone.vocab_size, dtype=torch.bool)
         forbidden[list(observation_space.special_ids)] = True
         forbidden[observation_space.vocab_size :] = True
         self.register_buffer("forbidden", forbidden, persistent=False)
+        width = self.backbone.hidden_size
+        self.shift: nn.Linear | None = None
         if self.choice_level:
-            width = self.backbone.hidden_size
             self.query = nn.Linear(width, width)
             self.key = nn.Linear(width, width)
+        elif self.backbone.frozen:  # what can be learned of speaking: a shift of the state that the model's head reads
+            self.shift = nn.Linear(width, width)
+            nn.init.zeros_(self.shift.weight)
+            nn.init.zeros_(self.shift.bias)
+
+    def train(self, mode: bool = True) -> TokenReader:
+        """As ``nn.Module.train``; learning also empties the cache, if weights are frozen, too: what a saved learner
+        computes after loading, when there is no cache yet, must equal what it would have computed, to the last bit."""
+        if mode:
+            for cache in self._cache:
+                cache.lengths.zero_()
+        return super().train(mode)
 
     def split(self, observations: Tensor) -> tuple[Tensor, Tensor]:
         """Context ids ``(batch, window)`` int64 and their lengths ``(batch,)``."""
@@ -95,11 +114,16 @@ class TokenReader(nn.Module):
             choices=self.choices(observations) if self.choice_level else None,
         )
 
-    def cache(self, rows: int) -> RowCache:
-        """The key-value cache for ``rows`` environments; another number of rows starts another cache."""
+    def cache(self, rows: int) -> HiddenCache:
+        """The cache for ``rows`` environments; another number of rows starts another cache."""
         if not self._cache or len(self._cache[0].lengths) != rows:
             self._cache[:] = [self.backbone.new_cache(rows, self.longest)]
         return self._cache[0]
+
+    def forget(self) -> None:
+        """Empty the cache: the weights are about to change."""
+        for cache in self._cache:
+            cache.lengths.zero_()
 
     def last_hidden(self, observations: Tensor) -> Tensor:
         """Hidden states ``(batch, hidden)`` at the end of each context: cached where no gradient is asked for."""
@@ -110,17 +134,20 @@ class TokenReader(nn.Module):
         """``last_hidden`` of ids ``(batch, tokens)`` with ``lengths`` ``(batch,)``."""
         one_of_many = len(ids) == 1 and bool(self._cache) and len(self._cache[0].lengths) > 1
         if torch.is_grad_enabled() or one_of_many or not self.cached:
-            hidden = self.backbone(ids[:, : int(lengths.max())])
-            return hidden[torch.arange(len(ids), device=ids.device), lengths - 1]
+            rows = torch.arange(len(ids), device=ids.device)
+            return self.backbone.states(ids[:, : int(lengths.max())], rows, lengths - 1)
         return self.cache(len(ids)).last_hidden(ids, lengths)
 
     def token_logits(self, hidden: Tensor) -> Tensor:
         """Logits ``(..., vocabulary)`` of the environment's tokens; special tokens that no utterance holds are out."""
+        if self.shift is not None:
+            hidden = hidden + self.shift(hidden)
         logits = self.backbone.logits(hidden).masked_fill(self.forbidden, MASKED)
         return logits[..., : self.space.vocab_size]
 
     def choice_scores(self, hidden: Tensor, choices: Tensor) -> Tensor:
-        """Scores ``(batch, choices)`` of candidates ``(batch, choices, tokens)`` in contexts ``(batch, hidden)``.
+        """Scores ``(batch, choices)`` of candidates ``(batch, choices, tokens)`` in contexts ``(batch, hidden)``, or
+        ``(batch, heads, choices)`` in ``(batch, heads, hidden)``.
 
         Context and candidate are read apart and meet in a scaled product, as in the deep reinforcement relevance
         network (He et al. 2016, sec. 3); equal candidates of a batch are read once.
@@ -128,8 +155,9 @@ class TokenReader(nn.Module):
         distinct, which = torch.unique(choices.flatten(0, 1), dim=0, return_inverse=True)
         lengths = (distinct != self.space.pad_id).sum(dim=1)
         width = max(int(lengths.max()), 1)
-        read = self.backbone(distinct[:, :width])
-        last = read[torch.arange(len(distinct), device=read.device), (lengths - 1).clamp(min=0)]
+        rows = torch.arange(len(distinct), device=distinct.device)
+        last = self.backbone.states(distinct[:, :width], rows, (lengths - 1).clamp(min=0))
         keys = self.key(last)[which].unflatten(0, choices.shape[:2])
-        scores = torch.einsum("bh,bch->bc", self.query(hidden), keys) / math.sqrt(hidden.shape[-1])
-        return scores.masked_fill(choices[..., 0] == self.space.pad_id, MASKED)
+        scores = torch.einsum("b...h,bch->b...c", self.query(hidden), keys) / math.sqrt(hidden.shape[-1])
+        absent = choices[..., 0] == self.space.pad_id
+        return scores.masked_fill(absent if hidden.dim() == 2 else absent[:, None], MASKED)

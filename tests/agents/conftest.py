@@ -1,4 +1,4 @@
-"""A small random model that speaks the shipped tokenizer's vocabulary."""
+"""Small random models that speak the shipped tokenizer's vocabulary."""
 
 import inspect
 from pathlib import Path
@@ -12,6 +12,19 @@ from transformers import LlamaConfig, LlamaForCausalLM
 import textenvs
 from agents.learners.episodic import EpisodicAlgorithm
 from agents.learners.table import LEARNERS
+
+SMALL_BACKBONES: dict[str, dict[str, Any]] = {
+    "gpt2": {"model_type": "gpt2", "n_embd": 32, "n_layer": 2, "n_head": 2},
+    "bert": {
+        "model_type": "bert",
+        "hidden_size": 32,
+        "intermediate_size": 64,
+        "num_hidden_layers": 2,
+        "num_attention_heads": 2,
+    },
+    "xlnet": {"model_type": "xlnet", "d_model": 32, "d_inner": 64, "n_layer": 2, "n_head": 2},
+    "gru": {"model_type": "gru", "hidden_size": 32, "num_hidden_layers": 2},
+}  # one of each kind, with random weights, for the shipped tokenizer
 
 
 def small_settings(learner: str) -> dict[str, Any]:

@@ -9,9 +9,11 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+import transformers
 from transformers import AutoModelForCausalLM
 
 import agents
+from tests.agents.conftest import SMALL_BACKBONES
 
 ENV = {"tokenizer": "textenvs", "window": 160, "max_utterance_tokens": 12}
 PPO = {"n_steps": 16, "batch_size": 16}
@@ -28,7 +30,7 @@ def assert_same(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor]) ->
         assert torch.equal(one[name], other[name]), name
 
 
-def make(learner: str, model: str, settings: dict[str, Any]) -> Any:
+def make(learner: str, model: Any, settings: dict[str, Any]) -> Any:
     return agents.make(learner, "TextDialogue-v0", model, num_envs=2, seed=3, env_kwargs=ENV, **settings)
 
 
@@ -49,6 +51,40 @@ def test_resuming_gives_what_an_uninterrupted_run_gives(
     assert second.num_timesteps == 64
     second.learn(64, reset_num_timesteps=False)
     assert_same(weights(second), weights(whole))
+
+
+@pytest.mark.parametrize("frozen", [False, True])
+@pytest.mark.parametrize("name", SMALL_BACKBONES)
+@pytest.mark.parametrize(("learner", "settings"), [("ppo", PPO), ("dqn", DQN)])
+def test_every_kind_of_backbone_resumes_exactly(
+    name: str, tmp_path: Path, learner: str, settings: dict[str, Any], frozen: bool
+) -> None:
+    settings = {**settings, "policy_kwargs": {"frozen": frozen}}
+    whole = make(learner, SMALL_BACKBONES[name], settings)
+    whole.learn(32)
+    agents.save(whole, tmp_path / "a.pt")
+    whole.learn(32, reset_num_timesteps=False)
+    torch.rand(3)  # what happens elsewhere must not matter
+    again = agents.load(tmp_path / "a.pt")
+    again.learn(32, reset_num_timesteps=False)
+    assert_same(weights(again), weights(whole))
+
+
+@pytest.mark.parametrize("name", SMALL_BACKBONES)
+def test_every_kind_of_backbone_is_exported_with_its_tokenizer(name: str, tmp_path: Path) -> None:
+    settings = {**PPO, "learning_rate": 1e-2}
+    model = agents.make("ppo", "TextGuessNumber-v0", SMALL_BACKBONES[name], num_envs=2, **settings)
+    model.learn(32)
+    agents.export(model, tmp_path / "out")
+    ours, again = model.policy.reader.backbone, agents.load_backbone(tmp_path / "out")  # type: ignore[union-attr]
+    ids = torch.randint(8, 500, (2, 12))
+    with torch.no_grad():
+        torch.testing.assert_close(again.logits(again(ids)), ours.logits(ours(ids)), atol=0, rtol=0)
+    plain = getattr(transformers, again.auto_class).from_pretrained(tmp_path / "out")
+    assert type(plain) is type(ours.model)
+    further = agents.make("ppo", "TextGuessNumber-v0", str(tmp_path / "out"), num_envs=2, **PPO)
+    assert further.observation_space.vocab_size == model.observation_space.vocab_size  # type: ignore[attr-defined]
+    further.learn(32)
 
 
 def test_two_processes_with_one_seed_agree(small_model: str) -> None:

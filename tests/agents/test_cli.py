@@ -222,6 +222,7 @@ def test_export_then_chat_with_the_folder(
         ("train ppo TextDialogue-v0 --out {tmp} --env window", "KEY=VALUE"),
         ("train dqn TextDialogue-v0 --out {tmp} --action-level turn", "dqn plays the levels"),
         ("train ppo TextDialogue-v0 --out {tmp} --backbone {tmp}/none", "no model"),
+        ('train ppo TextDialogue-v0 --out {tmp} --backbone {{"model_type":"abacus"}}', "knows no model_type"),
         ("train ppo TextDialogue-v0 --out {tmp} --timesteps 0", "--timesteps"),
         ("eval expret TextDialogue-v0", "did you mean 'expert'?"),
         ("eval expert TextDialogue-v0 --level hardest", "level must be"),

@@ -19,7 +19,7 @@ def rows(number: int = 4, env_id: str = ID, **keywords: Any) -> tuple[list[Any],
     return envs, np.stack([env.reset(seed=seed)[0] for seed, env in enumerate(envs)])
 
 
-@pytest.mark.parametrize("env_id", textenvs.ids())
+@pytest.mark.parametrize("env_id", [id for id in textenvs.ids() if gym.make(id).unwrapped.game.max_choices])  # type: ignore[attr-defined]
 def test_random_is_admissible_and_repeats_with_its_seed(env_id: str) -> None:
     envs, observations = rows(env_id=env_id)
     said = [RandomPlayer(seed).act(envs, observations) for seed in (0, 0, 1)]
@@ -85,3 +85,12 @@ def test_policy_needs_its_environments(small_model: str) -> None:
     model.env = None
     with pytest.raises(TypeError, match=r"agents\.make"):
         PolicyPlayer(model)
+
+
+def test_a_sampled_policy_of_choices_plays_on_when_rows_have_ended(small_model: str) -> None:
+    keywords = {"action_level": "choice", "window": 96, "tokenizer": "textenvs"}
+    model = agents.make("dqn", "TextGuessNumber-v0", small_model, num_envs=3, env_kwargs=keywords)
+    player = PolicyPlayer(model, deterministic=False)
+    envs, observations = rows(3, "TextGuessNumber-v0", **keywords)
+    assert len(player.act(envs, observations)) == 3
+    assert len(player.act(envs[:1], observations[:1])) == 1

@@ -9,14 +9,14 @@ from stable_baselines3.common.buffers import RolloutBuffer
 
 import agents
 from agents.learners.table import LEARNERS
-from tests.agents.conftest import small_settings
+from tests.agents.conftest import SMALL_BACKBONES, small_settings
 from textenvs.tokens.spaces import TokenSpace
 
 LEVELS = ("token", "turn", "choice")
 TOKENIZER = {"tokenizer": "textenvs"}
 
 
-def ppo(model: str, level: str, **keywords: Any) -> Any:
+def ppo(model: Any, level: str, **keywords: Any) -> Any:
     env_kwargs = {**TOKENIZER, "action_level": level, "window": 160, "max_utterance_tokens": 12, "max_turns": 4}
     return agents.make(
         "ppo",
@@ -30,9 +30,10 @@ def ppo(model: str, level: str, **keywords: Any) -> Any:
     )
 
 
+@pytest.mark.parametrize("name", ["llama", *SMALL_BACKBONES])
 @pytest.mark.parametrize("level", LEVELS)
-def test_packed_batches_give_what_plain_observations_give(small_model: str, level: str) -> None:
-    model = ppo(small_model, level)
+def test_packed_batches_give_what_plain_observations_give(small_model: str, level: str, name: str) -> None:
+    model = ppo(SMALL_BACKBONES.get(name, small_model), level)
     space, policy = model.observation_space, model.policy
     seen: list[tuple[bytes, bytes]] = []
     add = model.rollout_buffer.add
@@ -63,9 +64,10 @@ def test_packed_batches_give_what_plain_observations_give(small_model: str, leve
     assert len(model.rollout_buffer._segments) < len(seen) / 2, "steps of one episode share a sequence"
 
 
+@pytest.mark.parametrize("name", ["llama", *SMALL_BACKBONES])
 @pytest.mark.parametrize("level", LEVELS)
-def test_rollout_log_probabilities_are_those_of_teacher_forcing(small_model: str, level: str) -> None:
-    model = ppo(small_model, level)
+def test_rollout_log_probabilities_are_those_of_teacher_forcing(small_model: str, level: str, name: str) -> None:
+    model = ppo(SMALL_BACKBONES.get(name, small_model), level)
     env = model.get_env()
     obs = env.reset()
     for _ in range(12):
@@ -135,6 +137,23 @@ def test_every_learner_trains_at_each_of_its_levels(learner: str, level: str) ->
     obs = model.get_env().reset()
     first = model.predict(obs, deterministic=True)[0]
     np.testing.assert_array_equal(first, model.predict(obs, deterministic=True)[0])
+
+
+@pytest.mark.parametrize("name", SMALL_BACKBONES)
+@pytest.mark.parametrize(
+    ("learner", "level"),
+    [*((name, "choice") for name in LEARNERS), ("bc", "token"), ("dqn", "token"), ("grpo", "turn")],
+)
+def test_every_learner_trains_every_kind_of_backbone(learner: str, level: str, name: str) -> None:
+    env_kwargs = {"level": "easy", "action_level": level, "window": 160, "max_utterance_tokens": 6, "max_turns": 4}
+    settings = small_settings(learner)
+    model = agents.make(
+        learner, "TextGuessNumber-v0", SMALL_BACKBONES[name], num_envs=2, env_kwargs=env_kwargs, **settings
+    )
+    before = {name: tensor.clone() for name, tensor in model.policy.state_dict().items()}
+    model.learn(64)
+    changed = [name for name, tensor in model.policy.state_dict().items() if not torch.equal(tensor, before[name])]
+    assert any("backbone" in name for name in changed)
 
 
 def test_absent_choices_are_never_taken(small_model: str) -> None:

@@ -54,6 +54,14 @@ def test_what_is_recorded_comes_out_again(id: str, speak: recording.Speaker) -> 
         assert recording.difference(episode) is None
 
 
+def test_a_replay_is_the_recording() -> None:
+    for episode in recording.record(GUESS, "player", random_player, 4, level="easy"):
+        said = [*episode.utterances, "after the end"]
+        assert recording.replay(GUESS, "player", episode.episode_seed, said, level="easy") == episode
+        part = recording.replay(GUESS, "player", episode.episode_seed, said[:1], level="easy")
+        assert part.rewards == episode.rewards[:1] and part.terminated == (len(episode.rewards) == 1)
+
+
 @pytest.mark.parametrize(
     ("tamper", "message"),
     [

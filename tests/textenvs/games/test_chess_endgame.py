@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import sys
 from typing import Any
 
 import numpy as np
@@ -257,12 +256,6 @@ def test_any_text_is_answered(text: str) -> None:
     game = ChessEndgame()
     game.reset(np.random.default_rng(0))
     assert game.step(text).text
-
-
-def test_without_python_chess(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "chess", None)
-    with pytest.raises(ImportError, match=r"this game needs python-chess: pip install 'textenvs\[chess\]'"):
-        ChessEndgame()
 
 
 @pytest.mark.parametrize(

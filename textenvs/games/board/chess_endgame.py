@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from functools import cache
-from importlib import import_module
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
+import chess
 import numpy as np
 from numpy.typing import NDArray
 
@@ -15,9 +15,6 @@ from textenvs.game import Game, Turn
 from textenvs.games.board.mates import mates
 from textenvs.games.board.opponents import ending, skill, unusable
 from textenvs.parsing import MAX_CHARACTERS, words
-
-if TYPE_CHECKING:
-    import chess
 
 _LONGEST = {"rook": 16, "queen": 10}  # moves to mate
 _MOST_MOVES = {"rook": 22, "queen": 35}  # that are legal in any position
@@ -102,7 +99,7 @@ class ChessEndgame(Game):
     ## Source
 
     The endgames of LMRL-Gym (Abdulhai et al. 2023), there with Stockfish as the opponent, 1 for mate, 0 for a draw and
-    -1 for each illegal move. The rules are those of python-chess, which the ``chess`` extra installs.
+    -1 for each illegal move. The rules are those of python-chess.
 
     ## Version history
 
@@ -126,7 +123,6 @@ class ChessEndgame(Game):
             raise ValueError(f"most must be 1 to {longest} with a {piece}, or None, not {most!r}")
         if not 1 <= least <= (most or longest):
             raise ValueError(f"least must be 1 to {most or longest}, the most, not {least!r}")
-        self._chess = _library()
         self.piece, self.skill, self.least, self.most = piece, skill(opponent), least, most or longest
         self.max_choices = _MOST_MOVES[piece]
 
@@ -135,10 +131,10 @@ class ChessEndgame(Game):
         self._rng = rng
         starts = _starts(self.piece, self.least, self.most)
         king, piece, lone = np.unravel_index(starts[rng.integers(len(starts))], (64, 64, 64))
-        self._board = self._chess.Board(None)
-        self._board.set_piece_at(int(king), self._chess.Piece.from_symbol("K"))
-        self._board.set_piece_at(int(piece), self._chess.Piece.from_symbol("R" if self.piece == "rook" else "Q"))
-        self._board.set_piece_at(int(lone), self._chess.Piece.from_symbol("k"))
+        self._board = chess.Board(None)
+        self._board.set_piece_at(int(king), chess.Piece.from_symbol("K"))
+        self._board.set_piece_at(int(piece), chess.Piece.from_symbol("R" if self.piece == "rook" else "Q"))
+        self._board.set_piece_at(int(lone), chess.Piece.from_symbol("k"))
         self._start = self._shown()
         self._turns = 0
         return f"chess endgame. {self._start} mate me in {_TURNS} moves. you begin."
@@ -161,7 +157,7 @@ class ChessEndgame(Game):
         if self._board.is_stalemate():
             return self._drawn("stalemate, a draw.")
         square = self._reply()
-        if not self._board.pieces_mask(self._piece_type(), self._chess.WHITE):
+        if not self._board.pieces_mask(self._piece_type(), chess.WHITE):
             return self._drawn(f"i take your {self.piece}, a draw.")
         return Turn(f"i move to {square}. {self._shown()}", -_TURN_COST)
 
@@ -192,7 +188,7 @@ class ChessEndgame(Game):
         ]
         move = moves[int(self._rng.choice(len(moves), p=chances))]
         self._board.push(move)
-        return self._chess.square_name(move.to_square)
+        return chess.square_name(move.to_square)
 
     def _drawn(self, text: str) -> Turn:
         left = max(0, self.max_turns - self._turns)
@@ -202,21 +198,22 @@ class ChessEndgame(Game):
         return sorted(self._board.legal_moves, key=lambda move: (move.from_square, move.to_square))
 
     def _piece_type(self) -> int:
-        return self._chess.ROOK if self.piece == "rook" else self._chess.QUEEN
+        return chess.ROOK if self.piece == "rook" else chess.QUEEN
 
     def _squares(self) -> tuple[int, int, int] | None:
         """Where the men stand, ``None`` if the piece is taken."""
-        white, black = self._chess.WHITE, self._chess.BLACK
-        pieces = list(self._board.pieces(self._piece_type(), white))
-        return (self._board.king(white), pieces[0], self._board.king(black)) if pieces else None
+        king, lone = self._board.king(chess.WHITE), self._board.king(chess.BLACK)
+        pieces = list(self._board.pieces(self._piece_type(), chess.WHITE))
+        assert king is not None and lone is not None
+        return (king, pieces[0], lone) if pieces else None
 
     def _shown(self) -> str:
-        king, piece, lone = map(self._chess.square_name, self._squares() or ())
+        king, piece, lone = map(chess.square_name, self._squares() or ())
         return f"your king {king}, your {self.piece} {piece}, my king {lone}."
 
     def _named(self, move: chess.Move) -> str:
         name = "king" if move.from_square == self._board.king(self._board.turn) else self.piece
-        return f"{name} {self._chess.square_name(move.to_square)}"
+        return f"{name} {chess.square_name(move.to_square)}"
 
     def _read(self, action: str) -> chess.Move | None:
         """The one move of one's own man, legal or not, that an utterance names."""
@@ -225,13 +222,13 @@ class ChessEndgame(Game):
         text = _SPELLED.sub(lambda said: said[1] + _RANKS[said[2]], action[:MAX_CHARACTERS].lower())
         found = _MOVE.findall(text)
         named = {_LETTERS[letter] for letter, *_ in found if letter} | {_NAMES[w] for w in words(action) if w in _NAMES}
-        squares = {self._chess.parse_square(name) for _, *names in found for name in names if name}
+        squares = {chess.parse_square(name) for _, *names in found for name in names if name}
         targets = squares - set(own.values())
         movers = {name for name, square in own.items() if square in squares and len(squares) == 2} or named
         if len(targets) != 1 or not named <= movers:
             return None
         (target,) = targets
-        moves = [self._chess.Move(own[name], target) for name in movers or own if name in own]
+        moves = [chess.Move(own[name], target) for name in movers or own if name in own]
         if not movers:
             moves = [move for move in moves if move in self._board.legal_moves]
         return moves[0] if len(moves) == 1 else None
@@ -242,10 +239,3 @@ def _starts(piece: str, least: int, most: int) -> NDArray[np.int64]:
     """The positions (as one index) in which the player, to move, can force mate in so many moves."""
     distance = mates(piece).strong
     return np.flatnonzero((distance >= least) & (distance <= most))
-
-
-def _library() -> Any:
-    try:
-        return import_module("chess")
-    except ImportError as error:
-        raise ImportError("this game needs python-chess: pip install 'textenvs[chess]'") from error

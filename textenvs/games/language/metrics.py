@@ -20,7 +20,7 @@ def bleu(text: str, reference: str) -> float:
 
 def gleu(words: Sequence[str], reference: Sequence[str]) -> float:
     """Google's GLEU of a sentence by nltk: the least of n-gram precision and recall, n from 1 to 4; 0 to 1."""
-    return float(_library("nltk.translate.gleu_score").sentence_gleu([list(reference)], list(words)))
+    return float(import_module("nltk.translate.gleu_score").sentence_gleu([list(reference)], list(words)))
 
 
 def rouge(text: str, reference: str) -> float:
@@ -31,17 +31,9 @@ def rouge(text: str, reference: str) -> float:
 
 @cache
 def _rouge_scorer() -> Any:
-    return _library("rouge_score.rouge_scorer").RougeScorer(["rouge1", "rouge2", "rougeL"], use_stemmer=True)
+    return import_module("rouge_score.rouge_scorer").RougeScorer(["rouge1", "rouge2", "rougeL"], use_stemmer=True)
 
 
 @cache
 def _sacrebleu(metric: str, **options: Any) -> Any:
-    return getattr(_library("sacrebleu.metrics"), metric)(**options)
-
-
-def _library(name: str) -> Any:
-    try:
-        return import_module(name)
-    except ImportError as error:
-        package = name.partition(".")[0].replace("_", "-")
-        raise ImportError(f"this game needs {package}: pip install 'textenvs[language]'") from error
+    return getattr(import_module("sacrebleu.metrics"), metric)(**options)

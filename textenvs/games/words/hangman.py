@@ -114,7 +114,8 @@ class Hangman(Game):
     def reset(self, rng: np.random.Generator) -> str:
         """Think of a word."""
         self._answer = int(rng.integers(len(self._words)))
-        self._left = np.ones(len(self._words), np.bool_)
+        self._possible = np.ones(len(self._words), np.bool_)
+        self._unread: list[str] = []
         self._lives = self.lives
         self._said: list[str] = []
         return f"guess a word letter by letter: {self._shown()}. a miss costs one of your {self.lives} lives."
@@ -132,7 +133,7 @@ class Hangman(Game):
             return Turn(f"you said {guess} before.")
         hidden = self._hidden()
         self._said.append(guess)
-        self._rule_out(guess)
+        self._unread.append(guess)
         if guess == word or (guess in word and not self._hidden()):
             return Turn(f"yes, it is {word}.", hidden / self.length, True, {"success": True})
         if guess in word:
@@ -156,13 +157,17 @@ class Hangman(Game):
     def _hidden(self) -> int:
         return sum(letter not in self._said for letter in self._words[self._answer])
 
-    def _rule_out(self, guess: str) -> None:
-        """Keep the words that agree with the answer on a guess."""
-        if len(guess) == 1:
-            places = _places(self._words)[ascii_lowercase.index(guess)]
-            self._left &= places == places[self._answer]
-        elif guess in self._words:
-            self._left[self._words.index(guess)] = guess == self._words[self._answer]
+    @property
+    def _left(self) -> NDArray[np.bool_]:
+        """Which words agree with the answer on all guesses; brought up to date when asked for, as no step does."""
+        for guess in self._unread:
+            if len(guess) == 1:
+                places = _places(self._words)[ascii_lowercase.index(guess)]
+                self._possible &= places == places[self._answer]
+            elif guess in self._words:
+                self._possible[self._words.index(guess)] = guess == self._words[self._answer]
+        self._unread.clear()
+        return self._possible
 
     def _read(self, action: str) -> str | None:
         """The one letter in a text, or else the one listed word."""

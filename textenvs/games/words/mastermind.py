@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from operator import eq
 from typing import Any, ClassVar
 
 import numpy as np
 
 from textenvs import parsing
 from textenvs.game import Game, Turn
-from textenvs.games.words.mastermind_solver import all_codes, best_guess, feedback
+from textenvs.games.words.mastermind_solver import Numbers, all_codes, all_numbers, best_guess, feedback
 
 _GUESS_COST = 0.1
 _CHOICES = 40
@@ -106,7 +107,8 @@ class Mastermind(Game):
         size = self.colours**self.pegs
         self._code = int(rng.integers(size))
         self._decoys = rng.integers(size, size=(self.max_turns, _CHOICES - 1))
-        self._left = np.arange(size, dtype=np.uint16)
+        self._possible = all_numbers(size)
+        self._unread: list[tuple[list[int], int]] = []
         self._turns = self._guesses = 0
         return (
             f"guess my code: {self.pegs} digits from 1 to {self.colours}. black: right digit in its place, white: "
@@ -124,10 +126,10 @@ class Mastermind(Game):
         if len(digits) != self.pegs or not all(1 <= digit <= self.colours for digit in digits):
             return Turn(f"say {self.pegs} digits from 1 to {self.colours}.", -_GUESS_COST)
         self._guesses += 1
-        guess, codes = np.array([digits], np.int8) - 1, all_codes(self.pegs, self.colours)
-        answer = int(feedback(guess, codes[self._code : self._code + 1], self.colours)[0, 0])
-        self._left = self._left[feedback(guess, codes[self._left], self.colours)[0] == answer]
-        black, white = divmod(answer, self.pegs + 1)
+        guess, code = [digit - 1 for digit in digits], all_codes(self.pegs, self.colours)[self._code].tolist()
+        black = sum(map(eq, guess, code))
+        white = sum(min(guess.count(colour), code.count(colour)) for colour in set(guess)) - black
+        self._unread.append((guess, black * (self.pegs + 1) + white))
         if black == self.pegs:
             return Turn(f"yes, it is {self._spell(self._code)}.", 1.0, True, {"success": True})
         return Turn(f"{black} black, {white} white.", -_GUESS_COST)
@@ -140,6 +142,16 @@ class Mastermind(Game):
     def expert_action(self) -> str:
         """The guess that promises the fewest further guesses."""
         return self._spell(best_guess(self.pegs, self.colours, self._left.tobytes(), self._guesses))
+
+    @property
+    def _left(self) -> Numbers:
+        """The codes that agree with all answers; brought up to date when asked for, which random play never does."""
+        codes = all_codes(self.pegs, self.colours)
+        for guess, answer in self._unread:
+            answers = feedback(np.array([guess], np.int8), codes[self._possible], self.colours)[0]
+            self._possible = self._possible[answers == answer]
+        self._unread.clear()
+        return self._possible
 
     def _spell(self, code: int) -> str:
         return "".join(str(digit + 1) for digit in all_codes(self.pegs, self.colours)[code])

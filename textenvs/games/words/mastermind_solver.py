@@ -22,6 +22,12 @@ def all_codes(pegs: int, colours: int) -> Codes:
     return np.ascontiguousarray(np.indices((colours,) * pegs, np.int8).reshape(pegs, -1).T)
 
 
+@lru_cache(maxsize=16)
+def all_numbers(size: int) -> Numbers:
+    """The numbers ``(size,)`` of so many codes."""
+    return np.arange(size, dtype=np.uint16)
+
+
 def feedback(guesses: Codes, codes: Codes, colours: int) -> NDArray[np.int64]:
     """What each code says to each guess, ``(guesses, codes)``: ``black * (pegs + 1) + white``."""
     pegs = guesses.shape[1]

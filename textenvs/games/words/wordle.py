@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any, ClassVar
 
 import numpy as np
+from numpy.typing import NDArray
 
 from textenvs.game import Game, Turn
 from textenvs.games.words.english import english_words, is_listed, read_word
@@ -120,7 +121,8 @@ class Wordle(Game):
             )
         self._answer = int(rng.integers(self.words))
         self._decoys = rng.integers(self.words, size=(_TRIES, _CHOICES - 1))
-        self._left = np.ones(self.words, np.bool_)
+        self._possible = np.ones(self.words, np.bool_)
+        self._unread: list[tuple[str, int]] = []
         self._tries = 0
         named = f" it is one of {', '.join(self._words)}." if self.words <= _NAMED else ""
         return (
@@ -144,9 +146,8 @@ class Wordle(Game):
         word = self._words[self._answer]
         if guess == word:
             return Turn(f"yes, it is {word}.", 0.0, True, {"success": True})
-        codes = feedback(letters((guess,)), letters(self._words))[0]
-        code = int(codes[self._answer])
-        self._left &= codes == code
+        code = int(feedback(letters((guess,)), letters((word,)))[0, 0])
+        self._unread.append((guess, code))
         coloured = zip(guess, colours(code, self.length), strict=True)
         reply = f"{', '.join(f'{letter} {_COLOURS[colour]}' for letter, colour in coloured)}."
         if self._tries < _TRIES:
@@ -165,3 +166,11 @@ class Wordle(Game):
         if self._tries >= _TRIES - 1:
             return self._words[int(self._left.argmax())]
         return best_guess(self._words, self._left.tobytes())
+
+    @property
+    def _left(self) -> NDArray[np.bool_]:
+        """Which words agree with all answers; brought up to date when asked for, which a player's step does not."""
+        for guess, code in self._unread:
+            self._possible &= feedback(letters((guess,)), letters(self._words))[0] == code
+        self._unread.clear()
+        return self._possible

@@ -11,7 +11,7 @@ GREY, YELLOW, GREEN = range(3)
 _EVENNESS, _HIT = 0.5, 0.4  # weights against one more possible answer, of even parts and of a guess that may be right
 
 
-@lru_cache(maxsize=64)
+@lru_cache(maxsize=1 << 12)
 def letters(words: tuple[str, ...]) -> NDArray[np.uint8]:
     """ASCII codes ``(words, letters)`` of words of equal length."""
     return np.array([list(word.encode()) for word in words], np.uint8)

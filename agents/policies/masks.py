@@ -1,0 +1,65 @@
+"""What may be done now, at token level: it stands in no observation, so a policy is told, or asks its environments."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from stable_baselines3.common.policies import BasePolicy
+from torch import Tensor
+
+from agents.memory.packed import PackedBatch
+from agents.memory.packed_replay import MaskSource
+from agents.policies.reader import MASKED, TokenReader
+
+
+class MaskedPolicy(BasePolicy):
+    """A policy whose ``predict`` takes ``action_masks``, as sb3-contrib's MaskablePPO.
+
+    Attributes:
+        mask_source: the environments that are asked where ``predict`` is given none; ``agents.make`` sets it where they
+            constrain tokens.
+    """
+
+    mask_source: MaskSource | None = None
+    _given: np.ndarray | None = None
+
+    def predict(  # type: ignore[override]
+        self,
+        observation: Any,
+        state: tuple[np.ndarray, ...] | None = None,
+        episode_start: np.ndarray | None = None,
+        deterministic: bool = False,
+        action_masks: np.ndarray | None = None,
+    ) -> tuple[np.ndarray, tuple[np.ndarray, ...] | None]:
+        """As ``BasePolicy.predict``, holding to ``action_masks`` ``(rows, actions)`` bool."""
+        self._given = action_masks
+        try:
+            return super().predict(observation, state, episode_start, deterministic)
+        finally:
+            self._given = None
+
+    def admissible(self, observations: Tensor) -> Tensor | None:
+        """What may be done ``(rows, actions)`` bool in ``observations`` ``(rows, observation size)``, or ``None``."""
+        masks = self._given
+        if masks is None and self.mask_source is not None:
+            masks = self.mask_source.action_masks()
+        if masks is None or len(masks) != len(observations):
+            return None
+        return torch.as_tensor(masks, device=observations.device)
+
+
+def states_of(reader: TokenReader, obs: Tensor | PackedBatch) -> tuple[Tensor, Tensor | None, Tensor | None]:
+    """Hidden states ``(steps, hidden)``, candidates (choice level) and masks of plain or packed observations."""
+    if isinstance(obs, PackedBatch):
+        return reader.backbone.states(obs.ids, obs.segment, obs.position), obs.choices, obs.masks
+    return reader.last_hidden(obs), reader.choices(obs) if reader.choice_level else None, None
+
+
+def action_logits(reader: TokenReader, hidden: Tensor, choices: Tensor | None, masks: Tensor | None) -> Tensor:
+    """Logits ``(steps, actions)`` of tokens or candidates; what is not admissible has -1e8."""
+    if choices is not None:
+        return reader.choice_scores(hidden, choices)
+    logits = reader.token_logits(hidden)
+    return logits if masks is None else logits.masked_fill(~masks, MASKED)

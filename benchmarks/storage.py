@@ -1,0 +1,80 @@
+"""Results in files: one JSON file for each cell while a suite runs, one compressed file for a submission."""
+
+from __future__ import annotations
+
+import json
+import lzma
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+from benchmarks.cells import FORMAT
+from benchmarks.provenance import write_bytes, write_text
+from benchmarks.suite import Cell
+
+COMMITTED = Path(__file__).parent / "results"
+_FIELDS = ("format", "digest", "cell", "status", "versions")
+
+
+def write_cell(folder: Path, result: dict[str, Any]) -> Path:
+    """Write a cell's result, in one step: the file is whole or not there."""
+    return write_text(folder / Cell.from_dict(result["cell"]).filename, json.dumps(result, ensure_ascii=False))
+
+
+def finished(folder: Path, cell: Cell) -> bool:
+    """Whether the folder has this cell's result; one that failed is not finished."""
+    path = folder / cell.filename
+    try:
+        return path.is_file() and check(json.loads(path.read_text("utf-8")))["status"] == "done"
+    except ValueError:
+        return False
+
+
+def remove_leftovers(folder: Path) -> None:
+    """Remove half-written files of a killed run."""
+    for path in folder.glob(".*.json.*"):
+        path.unlink(missing_ok=True)
+
+
+def write_submission(path: Path, results: Iterable[dict[str, Any]]) -> Path:
+    """Write results as one ``.jsonl.xz`` file, a line for each cell, in the order of contestant, task and seed."""
+    ordered = sorted(results, key=lambda each: Cell.from_dict(each["cell"]).filename)
+    lines = "".join(json.dumps(each, ensure_ascii=False) + "\n" for each in ordered)
+    return write_bytes(path, lzma.compress(lines.encode("utf-8"), preset=9))
+
+
+def read(path: Path) -> Iterator[dict[str, Any]]:
+    """The results in a file (``.json``, ``.jsonl`` or ``.jsonl.xz``), or in all such files of a folder.
+
+    Raises:
+        FileNotFoundError: no such file or folder.
+        ValueError: a file holds something else; the message names it.
+    """
+    if path.is_dir():
+        for each in sorted(path.rglob("*.json*")):
+            if not each.name.startswith(".") and each.name.endswith((".json", ".jsonl", ".jsonl.xz")):
+                yield from read(each)
+        return
+    if not path.exists():
+        raise FileNotFoundError(f"no results at {path}: give the folder or file that `python -m benchmarks run` wrote")
+    try:
+        content = path.read_bytes()
+        text = (lzma.decompress(content) if path.suffix == ".xz" else content).decode("utf-8")
+        lines = [text] if path.suffix == ".json" else [line for line in text.splitlines() if line.strip()]
+        yield from (check(json.loads(line)) for line in lines)
+    except (lzma.LZMAError, ValueError) as error:
+        raise ValueError(f"{path}: {error}") from None
+
+
+def check(result: Any) -> dict[str, Any]:
+    """The result, if that is what it is.
+
+    Raises:
+        ValueError: it is not, or is of another format.
+    """
+    if not isinstance(result, dict) or any(name not in result for name in _FIELDS):
+        raise ValueError("not the result of a cell: write it with `python -m benchmarks run`")
+    if result["format"] != FORMAT:
+        raise ValueError(f"the result has format {result['format']!r}, this version reads {FORMAT}: update textenvs")
+    Cell.from_dict(result["cell"])
+    return result

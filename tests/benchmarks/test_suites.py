@@ -1,0 +1,84 @@
+"""Suites are read from files, and their mistakes are named."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+import textenvs
+from agents.learners import LEARNERS
+from benchmarks.suite import families, load_suite, names
+from tests.benchmarks.conftest import GUESS
+
+DOCS = Path(__file__).parent.parent.parent / "docs" / "benchmarks.md"
+
+
+def write(tmp_path: Path, text: str) -> str:
+    (tmp_path / "own.toml").write_text(text)
+    return str(tmp_path / "own.toml")
+
+
+def test_the_shipped_ones() -> None:
+    core, full = load_suite("core"), load_suite("full")
+    assert len(core.ids) == 12 and set(core.learners) == set(LEARNERS)
+    assert {family for family, own in families().items() if set(own) & set(core.ids)} == {
+        "board", "control", "decisions", "dialogue", "language", "questions", "tools", "words", "worlds"
+    }  # fmt: skip
+    assert set(full.ids) == set(textenvs.ids()) and set(full.levels) >= {"easy", "medium", "hard"}
+    for family, own in families().items():
+        suite = load_suite(family)
+        assert set(suite.ids) == set(own) and suite.budget == core.budget
+    assert names()[:3] == ["core", "full", "smoke"]
+
+
+def test_the_example_of_the_guide(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The guide's file with the guide's player makes the cells that the guide says."""
+    guide = DOCS.read_text("utf-8")
+    blocks = dict(re.findall(r"^```(toml|python)\n(.*?)^```$", guide, re.DOTALL | re.MULTILINE))
+    (tmp_path / "mine.py").write_text(blocks["python"])
+    (tmp_path / "my_games.py").write_text("")
+    monkeypatch.syspath_prepend(tmp_path)
+    suite = load_suite(write(tmp_path, blocks["toml"]))
+    cells = suite.cells()
+    per_seed = 2 * 2  # games and levels
+    assert len(cells) == per_seed * (3 + 1 + 1) + per_seed * 2 * 3  # random thrice, expert and mine once; two learners
+    ppo = next(cell for cell in cells if cell.name == "ppo")
+    assert ppo.settings == {"n_epochs": 1} and ppo.budget == 16384 and ppo.env_kwargs == {"window": 320}
+    assert ppo.imports == ("my_games",)
+
+
+def test_all_and_one_number(tmp_path: Path) -> None:
+    suite = load_suite(write(tmp_path, f'ids = ["{GUESS}"]\nlevels = "all"\nlearners = "all"\nbudget = 7'))
+    assert suite.levels == ("easy", "medium", "hard")
+    cells = [cell for cell in suite.cells() if cell.kind == "learner"]
+    assert {cell.name for cell in cells} == set(LEARNERS) and {cell.budget for cell in cells} == {7}
+
+
+def test_constrain_is_for_the_token_level(tmp_path: Path) -> None:
+    text = f'ids = ["{GUESS}", "TextCalculator-v0"]\nlearners = ["ppo", "dqn"]\nseeds = 1\n[env]\nconstrain = true'
+    cells = {(c.name, c.env_id): c.env_kwargs for c in load_suite(write(tmp_path, text)).cells() if c.kind == "learner"}
+    assert cells["ppo", GUESS] == {"constrain": True}
+    assert cells["dqn", GUESS] == cells["ppo", "TextCalculator-v0"] == cells["dqn", "TextCalculator-v0"] == {}
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("idss = []", "has no use for 'idss': did you mean 'ids'?"),
+        ("name = 'x'", "has no use for 'name'"),
+        ("ids = 'TextMaze-v0'", "ids must be a list of names"),
+        ("ids = [1]", "ids must be a list of names"),
+        ("ids = [", "own.toml"),
+        ("seeds = 0", "seeds must be an integer of at least 1"),
+        ("episodes = 1", "episodes must be an integer of at least 2"),
+        ("ways = ['best']", "ways takes greedy, sampled, not 'best'"),
+        ("ways = []", "ways must not be empty"),
+        ("[env]\nlevels = 3", "env takes window"),
+        ("[budget]\nword = 3", "budget takes token, turn, choice, not 'word'"),
+        ("players = []", "has no cells"),
+        ("ids = ['TextMaze-v0']\nlevels = ['easiest']", "level 'easiest'"),
+    ],
+)
+def test_mistakes(text: str, message: str, tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=re.escape(message)):
+        load_suite(write(tmp_path, text)).cells()
