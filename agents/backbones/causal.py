@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from agents.backbones.base import Backbone
-from agents.memory.cache import RowCache
+from agents.backbones.decoder import Decoder
+from agents.memory.cache import FlatCache, RowCache
+from agents.memory.layout import Layout
 
 
 class CausalBackbone(Backbone):
@@ -15,10 +18,17 @@ class CausalBackbone(Backbone):
 
     Ids are right-padded. A causal model's hidden state at a real position depends on nothing to its right, so
     padding needs no mask and positions are plain ``0, 1, 2 ...``; this is what makes packed training exact.
+
+    Models of the Llama family are read by ``Decoder``, unless they are loaded with another attention than
+    ``"sdpa"``; any other one by its own ``forward``.
     """
 
     kind = "causal"
     model_type = "llama"
+
+    def __init__(self, model: Any, frozen: bool = False, autocast: torch.dtype | None = None) -> None:
+        super().__init__(model, frozen, autocast)
+        self._decoder = Decoder(model) if Decoder.reads(model) else None
 
     @classmethod
     def reads(cls, config: Any) -> bool:
@@ -48,10 +58,30 @@ class CausalBackbone(Backbone):
             )
         return output.last_hidden_state.float()
 
-    def states(self, ids: Tensor, segment: Tensor, position: Tensor) -> Tensor:
-        """One pass over the sequences gives every step."""
-        return self(ids)[segment, position]
+    @property
+    def decoder(self) -> Decoder | None:
+        """The model's layers over flat tokens, where it is of a family that ``Decoder`` knows."""
+        return self._decoder if self.model.config._attn_implementation == "sdpa" else None
 
-    def new_cache(self, rows: int, length: int) -> RowCache:
+    def states(self, ids: Tensor, segment: Tensor, position: Tensor) -> Tensor:
+        """One pass over the sequences gives every step; what several of them begin with is read once."""
+        decoder = self.decoder
+        if decoder is None:
+            return self(ids)[segment, position]
+        layout = Layout(ids, segment, position)
+        with self.running(ids):
+            hidden = decoder.run(layout.tokens, layout.positions, layout.attend(decoder.scale), layout.wanted)
+        return hidden if layout.which is None else hidden[layout.which]
+
+    def logits(self, hidden: Tensor) -> Tensor:
+        """As ``Backbone.logits``; while generating, from the weights that were laid out for it."""
+        if not torch.is_grad_enabled() and self._decoder is not None:
+            found = self._decoder.head(hidden)
+            if found is not None:
+                return found
+        return super().logits(hidden)
+
+    def new_cache(self, rows: int, length: int) -> RowCache | FlatCache:
         """An empty key-value cache for ``rows`` sequences of up to ``length`` tokens."""
-        return RowCache(self, rows, length)
+        decoder = self.decoder
+        return RowCache(self, rows, length) if decoder is None else FlatCache(self, decoder, rows, length)

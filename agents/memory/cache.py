@@ -2,18 +2,39 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
+from torch.nn.functional import scaled_dot_product_attention
 from transformers.cache_utils import Cache, CacheLayerMixin
+
+from agents.memory.layout import families
 
 if TYPE_CHECKING:
     from agents.backbones.base import Backbone
     from agents.backbones.causal import CausalBackbone
+    from agents.backbones.decoder import Decoder
     from agents.backbones.recurrent import RecurrentBackbone
 
+_VERSION = attrgetter("_version")
 _REFILL = 16  # rows with more new tokens than this are computed apart from those that got one or two
+_PRODUCTS = 256  # up to so many visible slots two batched products are faster than the fused attention of processors
+
+
+class Version:
+    """Tells whether the weights of a model have changed."""
+
+    def __init__(self, model: nn.Module) -> None:
+        # Walking through all modules at every token would cost a large model milliseconds.
+        self._weights = list(model.parameters())
+
+    def __call__(self) -> int:
+        """A number that grows with every change."""
+        return sum(map(_VERSION, self._weights))
 
 
 class _Rows:
@@ -26,20 +47,25 @@ class _Rows:
         self.ids = torch.full((rows, window), -1, dtype=torch.int64, device=device)
         self.lengths = torch.zeros(rows, dtype=torch.int64, device=device)
         self.version = -1
+        self._version = Version(backbone)
 
     def take(self, ids: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
         """Hold new ids ``(rows, width)`` of ``lengths`` ``(rows,)``; how many first ids of each row are as they were,
         and how many ids there were, each ``(rows,)``. A change of the weights empties all rows before."""
-        version = sum(parameter._version for parameter in self.backbone.parameters())
-        if version != self.version:
-            self.version = version
-            self.lengths.zero_()
+        self.renew()
         width = ids.shape[1]
         same = (ids == self.ids[:, :width]).long().cumprod(dim=1).sum(dim=1)
         before = self.lengths.clone()
         self.ids[:, :width] = ids
         self.lengths.copy_(lengths)
         return torch.minimum(torch.minimum(same, before), lengths), before
+
+    def renew(self) -> None:
+        """Empty all rows if the weights have changed."""
+        version = self._version()
+        if version != self.version:
+            self.version = version
+            self.lengths.zero_()
 
 
 class _RowLayer(CacheLayerMixin):
@@ -135,6 +161,205 @@ class RowCache(Cache, _Rows):
             mask = torch.zeros(mask.shape, device=ids.device).masked_fill(~mask, torch.finfo(torch.float32).min)
         hidden = self.backbone(tokens, cache=self, attention_mask=mask, position_ids=positions)
         return hidden[torch.arange(len(rows), device=ids.device), new - 1]
+
+
+class FlatCache(_Rows):
+    """As ``RowCache``, for models whose layers run over flat tokens: see ``Decoder``.
+
+    All new tokens of all rows go through the layers side by side, without padding; keys and values lie where they stay,
+    and of a window only the visible part is attended to. Rows that are filled together and begin alike, such as the
+    episodes of a group, read what they share once.
+
+    Args:
+        backbone: the model.
+        decoder: its layers.
+        rows: number of sequences.
+        window: longest sequence in tokens.
+    """
+
+    def __init__(self, backbone: CausalBackbone, decoder: Decoder, rows: int, window: int) -> None:
+        super().__init__(backbone, rows, window)
+        device = self.ids.device
+        self.decoder = decoder
+        # The bookkeeping is the host's: there it costs a tenth of what it would cost in tensors.
+        self.ids, self.lengths = self.ids.cpu(), self.lengths.cpu()
+        self.device = device
+        # Attention over bfloat16 is slower than over float32 on processors, and faster on accelerators.
+        self.dtype = backbone.autocast or torch.float32
+        kept = torch.float32 if device.type == "cpu" else self.dtype
+        layers = backbone.model.config.num_hidden_layers
+        shape = (layers, rows, decoder.key_heads, window, decoder.size)
+        self.keys, self.values = (torch.zeros(shape, dtype=kept, device=device) for _ in range(2))
+        self.hidden = torch.zeros(rows, backbone.hidden_size, device=device)
+        self._key_head = torch.arange(decoder.key_heads, device=device)
+        self._slots = torch.zeros(0)
+        self._groups: list[_Group] = []
+        self._copied: list[tuple[int, Tensor, int]] = []
+
+    @torch.no_grad()
+    def last_hidden(self, ids: Tensor, lengths: Tensor) -> Tensor:
+        """As ``RowCache.last_hidden``."""
+        self.renew()
+        new_lengths = lengths.cpu().numpy()
+        width = int(new_lengths.max())
+        new_ids = ids[:, :width].cpu().numpy()
+        old_ids, old_lengths = self.ids.numpy(), self.lengths.numpy()
+        if not old_lengths.any():  # told to forget: there are optimizers whose changes the weights do not count
+            self.decoder.copies.forget()
+        differs = new_ids != old_ids[:, :width]
+        same = np.where(differs.any(axis=1), differs.argmax(axis=1), width)
+        starts = np.minimum(np.minimum(same, old_lengths), new_lengths)
+        rows = np.flatnonzero((starts < new_lengths) | (old_lengths != new_lengths))
+        old_ids[:, :width] = new_ids
+        old_lengths[:] = new_lengths
+        if len(rows):
+            ends = new_lengths[rows]
+            self._compute(new_ids, rows, np.minimum(starts[rows], ends - 1), ends)
+        return self.hidden.clone()
+
+    def _compute(self, ids: np.ndarray, rows: np.ndarray, starts: np.ndarray, ends: np.ndarray) -> None:
+        """Read ``ids`` of ``rows`` from ``starts`` to ``ends``, each ``(rows,)``, at least one token a row."""
+        starts = self._share(ids, rows, starts, ends)
+        new = ends - starts
+        offsets = np.cumsum(new)
+        places = np.arange(offsets[-1]) - np.repeat(offsets - ends, new)
+        of = np.repeat(rows, new)
+        tokens, positions, of_rows = (self._tensor(each) for each in (ids[of, places], places, of))
+        self._slots = (
+            (of_rows[:, None] * self.decoder.key_heads + self._key_head) * self.window + positions[:, None]
+        ).flatten()
+        last = self._tensor(offsets - 1)
+        self._groups = [self._single(rows, ends, last)]
+        longer = np.flatnonzero(new > 1)
+        for chosen in (longer[new[longer] <= _REFILL], longer[new[longer] > _REFILL]):
+            if len(chosen):
+                self._groups.append(self._several(rows[chosen], starts[chosen], ends[chosen], offsets[chosen]))
+        every = len(rows) == len(self.hidden)
+        wanted = None if len(of) == len(rows) else last
+        hidden = self.decoder.generate(tokens, positions, self._attend, wanted, self.dtype)
+        if every:
+            self.hidden = hidden
+        else:
+            self.hidden[self._tensor(rows)] = hidden
+
+    def _share(self, ids: np.ndarray, rows: np.ndarray, starts: np.ndarray, ends: np.ndarray) -> np.ndarray:
+        """Let rows that begin alike and hold nothing yet copy what the first of them reads; where each starts then."""
+        self._copied = []
+        empty = np.flatnonzero((starts == 0) & (ends > _REFILL))
+        if len(empty) < 2:
+            return starts
+        kin = families(ids[rows[empty]], ends[empty])
+        starts = starts.copy()
+        for number, shared in enumerate(kin.shared.tolist()):
+            members = empty[kin.family == number]
+            starts[members[1:]] = np.minimum(shared, ends[members[1:]] - 1)
+            self._copied.append((int(rows[members[0]]), self._tensor(rows[members[1:]]), shared))
+        return starts
+
+    def _single(self, rows: np.ndarray, ends: np.ndarray, last: Tensor) -> _Group:
+        """The last new token of every row."""
+        visible = int(ends.max())
+        mask = None
+        if int(ends.min()) < visible:
+            seen = np.arange(visible) < ends[:, None]
+            mask = self._tensor(np.where(seen, np.float32(0), np.float32(-np.inf)))[:, None, None]
+        every = len(rows) == len(self.hidden)
+        return _Group(None if every else self._tensor(rows), visible, mask, last[:, None])
+
+    def _several(self, rows: np.ndarray, starts: np.ndarray, ends: np.ndarray, offsets: np.ndarray) -> _Group:
+        """All new tokens of some rows but the last of each."""
+        new = ends - starts - 1
+        visible = int(ends.max()) - 1
+        inside = np.arange(int(new.max())) < new[:, None]  # (rows, new tokens)
+        index = np.where(inside, (offsets - new - 1)[:, None] + np.arange(inside.shape[1]), (offsets - 1)[:, None])
+        positions = np.where(inside, starts[:, None] + np.arange(inside.shape[1]), 0)
+        seen = np.arange(visible) <= positions[:, :, None]
+        mask = self._tensor(np.where(seen, np.float32(0), np.float32(-np.inf)))[:, None]
+        real = self._tensor(index[inside]), self._tensor(np.flatnonzero(inside))
+        return _Group(self._tensor(rows), visible, mask, self._tensor(index), *real)
+
+    def _attend(self, layer: int, queries: Tensor, keys: Tensor, values: Tensor) -> Tensor:
+        size = self.decoder.size
+        kept = self.keys[layer], self.values[layer]
+        for held, fresh in zip(kept, (keys, values), strict=True):
+            held.view(-1, size).index_copy_(0, self._slots, fresh.reshape(-1, size).to(held.dtype))
+            for source, rows, shared in self._copied:
+                held[rows, :, :shared] = held[source, :, :shared]
+        queries = queries.to(kept[0].dtype)
+        first, *others = self._groups
+        seen = first.attend(queries, *kept, self.decoder.scale)
+        if not others and len(seen) == len(queries):
+            return seen
+        output = seen.new_empty(len(queries), seen.shape[1])
+        output[first.tokens[:, 0]] = seen
+        for group in others:
+            found = group.attend(queries, *kept, self.decoder.scale)
+            output[group.real_tokens] = found[group.real]
+        return output
+
+    def _tensor(self, array: np.ndarray) -> Tensor:
+        return torch.as_tensor(array, device=self.device)
+
+
+@dataclass(frozen=True)
+class _Group:
+    """Rows that attend together.
+
+    Attributes:
+        rows: ``(rows,)``, or ``None`` for all of the cache.
+        visible: slots that the longest of them sees.
+        mask: ``(rows, 1, 1 or new, visible)`` float, 0 or minus infinity; ``None`` where every row sees all slots.
+        tokens: ``(rows, new)``, where their new tokens lie among all; what is padding repeats one.
+        real_tokens, real: ``(real tokens,)``: ``tokens`` without padding, and its places there.
+    """
+
+    rows: Tensor | None
+    visible: int
+    mask: Tensor | None
+    tokens: Tensor
+    real_tokens: Tensor | None = None
+    real: Tensor | None = None
+
+    def attend(self, queries: Tensor, keys: Tensor, values: Tensor, scale: float) -> Tensor:
+        """``(rows * new, heads * size)`` from queries ``(tokens, heads, size)`` and keys and values ``(cache's rows,
+        key heads, slots, size)``."""
+        if self.rows is not None:
+            keys, values = keys[self.rows, :, : self.visible], values[self.rows, :, : self.visible]
+        keys, values = keys[:, :, : self.visible], values[:, :, : self.visible]
+        rows, new = self.tokens.shape
+        heads, size = queries.shape[1:]
+        mask = None if self.mask is None else self.mask.to(queries.dtype)
+        asked = queries[self.tokens.flatten()] if new > 1 or len(queries) > rows else queries
+        if new == 1:  # the queries that share a key head are its rows, so that no key is repeated
+            asked = asked.reshape(rows, keys.shape[1], -1, size)
+            if queries.device.type == "cpu" and self.visible <= _PRODUCTS:
+                return _products(asked, keys, values, mask, scale).reshape(rows, -1)
+            return scaled_dot_product_attention(asked, keys, values, attn_mask=mask, scale=scale).reshape(rows, -1)
+        asked = asked.view(rows, new, heads, size).transpose(1, 2)
+        seen = scaled_dot_product_attention(
+            asked, keys, values, attn_mask=mask, scale=scale, enable_gqa=heads != keys.shape[1]
+        )
+        return seen.transpose(1, 2).reshape(rows * new, heads * size)
+
+
+def _products(queries: Tensor, keys: Tensor, values: Tensor, mask: Tensor | None, scale: float) -> Tensor:
+    """Attention ``(rows, key heads, queries, size)`` as two batched products, without a copy of keys or values."""
+    rows, heads, count, size = queries.shape
+    keys, values = (each.flatten(0, 1) if each.is_contiguous() else _folded(each) for each in (keys, values))
+    queries = queries.reshape(rows * heads, count, size)
+    if mask is None:
+        scores = torch.bmm(queries, keys.transpose(1, 2)).mul_(scale)
+    else:
+        visible = mask.shape[-1]
+        over = mask.expand(rows, heads, 1, visible).reshape(rows * heads, 1, visible)
+        scores = torch.baddbmm(over, queries, keys.transpose(1, 2), alpha=scale)
+    return torch.bmm(scores.softmax(dim=-1), values).view(rows, heads, count, size)
+
+
+def _folded(states: Tensor) -> Tensor:
+    """``(rows * heads, slots, size)`` of the first slots of ``(rows, heads, all slots, size)``, without a copy."""
+    rows, heads, slots, size = states.shape
+    return states.as_strided((rows * heads, slots, size), (states.stride(1), states.stride(2), 1))
 
 
 class ContextCache(_Rows):

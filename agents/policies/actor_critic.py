@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torch.distributions import Categorical
 
 from agents.memory.packed import PackedBatch
+from agents.policies.chosen import draw, score, score_states
 from agents.policies.masks import action_logits, states_of
 from agents.policies.reader import TokenReader
 from agents.policies.utterances import Utterances, spoken
@@ -99,9 +100,8 @@ class TokenActorCriticPolicy(ActorCriticPolicy):
             actions, log_probs = self._speak(obs, hidden, deterministic)
             return actions, values, log_probs
         choices = self.reader.choices(obs) if self.reader.choice_level else None
-        distribution = self._categorical(hidden, choices, self._masks(obs))
-        actions = distribution.logits.argmax(dim=1) if deterministic else distribution.sample()
-        return actions, values, distribution.log_prob(actions)
+        actions, log_probs = _pick(action_logits(self.reader, hidden, choices, self._masks(obs)), deterministic)
+        return actions, values, log_probs
 
     def _masks(self, obs: Tensor) -> Tensor | None:
         """What may be done ``(environments, actions)`` bool beside what observations tell; ``None`` for anything."""
@@ -109,6 +109,16 @@ class TokenActorCriticPolicy(ActorCriticPolicy):
 
     def _categorical(self, hidden: Tensor, choices: Tensor | None, masks: Tensor | None = None) -> Categorical:
         return Categorical(logits=action_logits(self.reader, hidden, choices, masks), validate_args=False)
+
+    def _score(
+        self, actions: Tensor, hidden: Tensor, choices: Tensor | None, masks: Tensor | None
+    ) -> tuple[Tensor, Tensor]:
+        """Log-probabilities and entropies, both ``(steps,)``, of tokens or choices ``(steps,)`` in states ``(steps,
+        hidden)``."""
+        if choices is None and masks is None:
+            reader = self.reader
+            return score_states(reader.raw_logits, hidden, len(reader.forbidden), actions, reader.forbidden)
+        return score(action_logits(self.reader, hidden, choices, masks), actions)
 
     def _speak(self, obs: Tensor, hidden: Tensor, deterministic: bool) -> tuple[Tensor, Tensor]:
         """Write one utterance in every environment, ``(environments, tokens)``, and its log-probabilities."""
@@ -119,11 +129,11 @@ class TokenActorCriticPolicy(ActorCriticPolicy):
         log_probs = torch.zeros(len(ids), device=ids.device)
         speaking = torch.ones(len(ids), dtype=torch.bool, device=ids.device)
         for step in range(space.max_utterance_tokens):
-            distribution = self._categorical(hidden, None)
-            tokens = distribution.logits.argmax(dim=1) if deterministic else distribution.sample()
-            log_probs += torch.where(speaking, distribution.log_prob(tokens), 0.0)
-            actions[speaking, step] = tokens[speaking]
-            ids[speaking, lengths[speaking]] = tokens[speaking]
+            tokens, chosen = _pick(self.reader.token_logits(hidden), deterministic)
+            log_probs += chosen.where(speaking, 0.0)
+            actions[:, step] = tokens.where(speaking, space.pad_id)
+            slots = lengths.clamp(max=ids.shape[1] - 1)[:, None]
+            ids.scatter_(1, slots, tokens[:, None].where(speaking[:, None], ids.gather(1, slots)))
             lengths = lengths + speaking
             speaking = speaking & (tokens != space.end_id)
             if not speaking.any() or step + 1 == space.max_utterance_tokens:
@@ -146,19 +156,25 @@ class TokenActorCriticPolicy(ActorCriticPolicy):
         """
         if not self.reader.turn_level:
             hidden, choices, masks = states_of(self.reader, obs)
-            distribution = self._categorical(hidden, choices, masks)
-            return self.critic(hidden), distribution.log_prob(actions.long().flatten()), distribution.entropy()
-        hidden, written = self._write(obs, actions)
-        return self.critic(hidden), written.log_prob(actions), written.entropy()
+            return self.critic(hidden), *self._score(actions.long().flatten(), hidden, choices, masks)
+        last, hidden, step, offset = self._read(obs, actions)
+        log_prob, entropy = self._score(actions.long()[step, offset], hidden, None, None)
+        zeros = torch.zeros(len(actions), device=last.device)
+        return self.critic(last), zeros.index_add(0, step, log_prob), zeros.index_add(0, step, entropy)
 
     def _write(self, obs: Tensor | PackedBatch, actions: Tensor) -> tuple[Tensor, Utterances]:
         """Hidden states ``(steps, hidden)`` before some utterances, and how probable each of their tokens is."""
+        last, hidden, step, offset = self._read(obs, actions)
+        return last, Utterances(self._categorical(hidden, None), step, offset, len(last))
+
+    def _read(self, obs: Tensor | PackedBatch, actions: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Hidden states before some utterances and before each of their tokens, and the utterance and place of each."""
         batch = obs if isinstance(obs, PackedBatch) else self.reader.single(obs, actions)
         step, offset = spoken(actions.long(), self.reader.space.pad_id, self.reader.space.end_id)
         segment = torch.cat([batch.segment, batch.segment[step]])
         position = torch.cat([batch.position, batch.position[step] + offset])
         last, hidden = self.reader.backbone.states(batch.ids, segment, position).tensor_split([len(batch)])
-        return last, Utterances(self._categorical(hidden, None), step, offset, len(batch))
+        return last, hidden, step, offset
 
     def predict_values(self, obs: Tensor | PackedBatch) -> Tensor:  # type: ignore[override]
         """State values ``(steps, 1)`` of plain or packed observations."""
@@ -180,3 +196,10 @@ class TokenActorCriticPolicy(ActorCriticPolicy):
 
     def _predict(self, observation: Tensor, deterministic: bool = False) -> Tensor:  # type: ignore[override]
         return self(observation, deterministic=deterministic)[0]
+
+
+def _pick(logits: Tensor, deterministic: bool) -> tuple[Tensor, Tensor]:
+    """Actions ``(rows,)`` under ``logits`` ``(rows, all)`` and their log-probabilities ``(rows,)``."""
+    log_probs = logits.log_softmax(dim=1)
+    actions = logits.argmax(dim=1) if deterministic else draw(log_probs)
+    return actions, log_probs.gather(1, actions[:, None])[:, 0]

@@ -140,10 +140,14 @@ class TokenReader(nn.Module):
 
     def token_logits(self, hidden: Tensor) -> Tensor:
         """Logits ``(..., vocabulary)`` of the environment's tokens; special tokens that no utterance holds are out."""
+        logits = self.raw_logits(hidden).masked_fill(self.forbidden, MASKED)
+        return logits[..., : self.space.vocab_size]
+
+    def raw_logits(self, hidden: Tensor) -> Tensor:
+        """Logits ``(..., model's vocabulary)``; what is ``forbidden`` is not masked yet."""
         if self.shift is not None:
             hidden = hidden + self.shift(hidden)
-        logits = self.backbone.logits(hidden).masked_fill(self.forbidden, MASKED)
-        return logits[..., : self.space.vocab_size]
+        return self.backbone.logits(hidden)
 
     def choice_scores(self, hidden: Tensor, choices: Tensor) -> Tensor:
         """Scores ``(batch, choices)`` of candidates ``(batch, choices, tokens)`` in contexts ``(batch, hidden)``, or

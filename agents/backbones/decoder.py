@@ -1,0 +1,263 @@
+"""Decoders of the Llama family over flat tokens: no padding, nothing twice, and little besides matrix products."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from agents.memory.cache import Version
+
+# How a layer's queries (tokens, heads, size) meet its keys and values (tokens, key heads, size), as (tokens, all heads).
+Attend = Callable[[int, Tensor, Tensor, Tensor], Tensor]
+
+_TYPES = ("llama", "mistral", "qwen2", "qwen3")
+_ROPES = ("default", "linear", "llama3", "yarn")  # those whose angles do not depend on the length of the sequence
+_PACKED = 1 << 17  # weights from this size on gain from oneDNN's own layout
+
+
+class Decoder:
+    """The layers of a ``transformers`` model of the Llama family, run over tokens that lie flat, one after another.
+
+    ``transformers`` pads sequences to the longest, and spends more time of a small model between its products than in
+    them. Here linear layers see real tokens only, and which token attends to which is the caller's to say. The numbers
+    are those of the model itself, to rounding.
+
+    Args:
+        model: a model that ``Decoder.reads``.
+    """
+
+    def __init__(self, model: Any) -> None:
+        self.model = model
+        self.base = model.base_model
+        config = model.config
+        self.heads: int = config.num_attention_heads
+        self.key_heads: int = config.num_key_value_heads
+        self.size: int = self.base.layers[0].self_attn.head_dim
+        self.scale: float = self.base.layers[0].self_attn.scaling
+        self.copies = Copies(self)
+        self._angles: tuple[Tensor, Tensor] | None = None
+
+    @classmethod
+    def reads(cls, model: Any) -> bool:
+        """Whether the model is one of the family, with nothing unusual in it."""
+        config = model.config
+        if config.model_type not in _TYPES or config._attn_implementation != "sdpa":
+            return False
+        if any(kind != "full_attention" for kind in getattr(config, "layer_types", None) or ()):
+            return False
+        sliding = getattr(config, "sliding_window", None) if getattr(config, "use_sliding_window", True) else None
+        rope = getattr(config, "rope_parameters", None) or {}
+        plain = rope.get("rope_type", "default") in _ROPES and rope.get("partial_rotary_factor", 1.0) == 1.0
+        return plain and sliding is None and not getattr(config, "attention_dropout", 0.0)
+
+    def angles(self, positions: Tensor) -> tuple[Tensor, Tensor]:
+        """Cosines ``(tokens, 1, size)`` and sines ``(tokens, 1, size / 2)`` of ``positions`` ``(tokens,)``."""
+        table = self._angles
+        if table is None or table[0].device != positions.device:
+            length = self.model.config.max_position_embeddings
+            places = torch.arange(length, device=positions.device)[None]
+            with torch.no_grad():
+                cos, sin = self.base.rotary_emb(torch.zeros(1, device=positions.device), places)
+            table = self._angles = (cos[0, :, None].contiguous(), sin[0, :, None, : self.size // 2].contiguous())
+        return table[0][positions], table[1][positions]
+
+    def run(self, tokens: Tensor, positions: Tensor, attend: Attend, wanted: Tensor | None = None) -> Tensor:
+        """Hidden states ``(wanted, hidden)`` float32, with gradient.
+
+        Args:
+            tokens: ``(tokens,)`` int64.
+            positions: ``(tokens,)`` int64, the place of each in its sequence.
+            attend: called once a layer.
+            wanted: ``(wanted,)`` int64, distinct: the tokens whose states are asked for; ``None`` for all.
+        """
+        hidden = self.base.embed_tokens(tokens).float()
+        cos, sin = self.angles(positions)
+        last = len(self.base.layers) - 1
+        for index, layer in enumerate(self.base.layers):
+            attention, mlp = layer.self_attn, layer.mlp
+            inner = _normal(hidden, layer.input_layernorm)
+            queries = attention.q_proj(inner).unflatten(1, (self.heads, self.size))
+            keys = attention.k_proj(inner).unflatten(1, (self.key_heads, self.size))
+            values = attention.v_proj(inner).unflatten(1, (self.key_heads, self.size))
+            if hasattr(attention, "q_norm"):
+                queries, keys = _normal(queries, attention.q_norm), _normal(keys, attention.k_norm)
+            seen = attend(index, rotate(queries, cos, sin), rotate(keys, cos, sin), values)
+            if index == last and wanted is not None:
+                seen, hidden = _Pick.apply(seen, wanted), _Pick.apply(hidden, wanted)
+            hidden = hidden + attention.o_proj(seen)
+            inner = _normal(hidden, layer.post_attention_layernorm)
+            hidden = hidden + mlp.down_proj(mlp.act_fn(mlp.gate_proj(inner)) * mlp.up_proj(inner))
+        return _normal(hidden, self.base.norm).float()
+
+    @torch.no_grad()
+    def generate(self, tokens: Tensor, positions: Tensor, attend: Attend, wanted: Tensor | None, dtype: Any) -> Tensor:
+        """As ``run``, without gradient, from copies of the weights in ``dtype`` that are laid out for speed."""
+        layers = self.copies.current(dtype)
+        hidden = functional.embedding(tokens, self.base.embed_tokens.weight).float()
+        cos, sin = self.angles(positions)
+        heads, turned = self.heads, self.heads + self.key_heads
+        for index, layer in enumerate(layers):
+            mixed = layer.attention(layer.before(hidden).to(dtype)).view(len(hidden), -1, self.size)
+            both = mixed[:, :turned].float()
+            if layer.query is not None and layer.key is not None:
+                both = torch.cat([layer.query(both[:, :heads]), layer.key(both[:, heads:])], dim=1)
+            both = _turn(both, cos, sin)
+            seen = attend(index, both[:, :heads], both[:, heads:], mixed[:, turned:])
+            if index + 1 == len(layers) and wanted is not None:
+                seen, hidden = seen[wanted], hidden[wanted]
+            hidden = hidden + layer.out(seen.to(dtype))
+            gate, up = layer.widen(layer.between(hidden).to(dtype)).chunk(2, dim=1)
+            hidden = hidden + layer.narrow(layer.active(gate).mul_(up))
+        return _normal(hidden, self.base.norm)
+
+    def head(self, hidden: Tensor) -> Tensor | None:
+        """Logits of ``hidden`` ``(..., hidden)`` from the copied weights; ``None`` where there are no current ones."""
+        return self.copies.logits(hidden)
+
+
+class Copies:
+    """Weights laid out for generation: projections of the same input in one product, in oneDNN's layout where that is
+    faster, in the dtype asked for, adapters merged in. They are made anew when the weights have changed."""
+
+    def __init__(self, decoder: Decoder) -> None:
+        self.decoder = decoder
+        self.version: tuple[int, Any] | None = None
+        self._version: Version | None = None
+        self.layers: list[_Layer] = []
+        self._logits: tuple[Callable[[Tensor], Tensor], Any] | None = None
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Copies:
+        return Copies(memo[id(self.decoder)])  # a copied model makes its own when it needs them
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Copies, (self.decoder,)
+
+    def current(self, dtype: Any) -> list[_Layer]:
+        """The layers, in step with the model."""
+        if self._version is None:
+            self._version = Version(self.decoder.model)
+        version = (self._version(), dtype)
+        if version != self.version:
+            self.layers = []
+            self.layers = [_Layer(layer, dtype) for layer in self.decoder.base.layers]
+            self._logits = None
+            self.version = version
+        return self.layers
+
+    def forget(self) -> None:
+        """Make the copies anew when they are needed next."""
+        self.version = None
+
+    def logits(self, hidden: Tensor) -> Tensor | None:
+        """As ``Decoder.head``."""
+        if self.version is None or self._version is None or self.version[0] != self._version():
+            return None
+        dtype = self.version[1]
+        if self._logits is None:
+            self._logits = _linear([self.decoder.model.lm_head], dtype), dtype
+        flat = hidden.reshape(-1, hidden.shape[-1]).to(dtype)
+        return self._logits[0](flat).float().unflatten(0, hidden.shape[:-1])
+
+
+class _Layer:
+    """One layer's products and what stands between them, at hand: looking modules up costs as much as small products."""
+
+    def __init__(self, layer: Any, dtype: Any) -> None:
+        attention, mlp = layer.self_attn, layer.mlp
+        self.before, self.between = _Norm(layer.input_layernorm), _Norm(layer.post_attention_layernorm)
+        self.query = _Norm(attention.q_norm) if hasattr(attention, "q_norm") else None
+        self.key = _Norm(attention.k_norm) if hasattr(attention, "k_norm") else None
+        self.attention = _linear([attention.q_proj, attention.k_proj, attention.v_proj], dtype)
+        self.out = _linear([attention.o_proj], dtype)
+        self.widen = _linear([mlp.gate_proj, mlp.up_proj], dtype)
+        self.active = mlp.act_fn
+        self.narrow = _linear([mlp.down_proj], dtype)
+
+
+class _Norm:
+    """``_normal`` with its weights at hand."""
+
+    def __init__(self, norm: Any) -> None:
+        self.weight, self.epsilon = norm.weight.detach().float(), norm.variance_epsilon
+
+    def __call__(self, hidden: Tensor) -> Tensor:
+        return functional.rms_norm(hidden, self.weight.shape, self.weight, self.epsilon)
+
+
+def _linear(modules: list[Any], dtype: torch.dtype) -> Callable[[Tensor], Tensor]:
+    """One product for several affine modules of the same input, their outputs side by side."""
+    maps = [_affine(module) for module in modules]
+    weight = torch.cat([weight for weight, _ in maps]).to(dtype)
+    biases = [torch.zeros_like(weight[:, 0]) if bias is None else bias for weight, bias in maps]
+    bias = None if all(each is None for _, each in maps) else torch.cat(biases).to(dtype)
+    if weight.device.type == "cpu" and torch.backends.mkldnn.is_available() and weight.numel() >= _PACKED:
+        try:
+            packed = torch.ops.mkldnn._reorder_linear_weight(weight)
+            product = torch.ops.mkldnn._linear_pointwise
+            product(weight[:1], packed, bias, "none", [], "")
+            return lambda given: product(given, packed, bias, "none", [], "")
+        except (AttributeError, RuntimeError, TypeError):  # another version of torch: slower, the same numbers
+            pass
+    return lambda given: functional.linear(given, weight, bias)
+
+
+def _affine(module: Any) -> tuple[Tensor, Tensor | None]:
+    """Weight ``(out, in)`` and bias ``(out,)`` of a linear layer, with its adapters if it has some."""
+    if type(module) is nn.Linear:
+        return module.weight, module.bias
+    like = next(module.parameters())
+    zero = torch.zeros(1, module.in_features, device=like.device)
+    bias = module(zero)[0]
+    return (module(torch.eye(module.in_features, device=like.device)) - bias).T, bias
+
+
+def _normal(hidden: Tensor, norm: Any) -> Tensor:
+    """Root-mean-square normalisation over the last axis."""
+    return functional.rms_norm(hidden.float(), norm.weight.shape, norm.weight.float(), norm.variance_epsilon)
+
+
+def _turn(states: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
+    half = sin.shape[-1]
+    turned = states * cos
+    turned[..., :half].addcmul_(states[..., half:], sin, value=-1)
+    turned[..., half:].addcmul_(states[..., :half], sin)
+    return turned
+
+
+class _Rotate(torch.autograd.Function):
+    """Rotary embedding in three passes over memory; its gradient is the opposite rotation."""
+
+    @staticmethod
+    def forward(context: Any, states: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
+        context.save_for_backward(cos, sin)
+        return _turn(states, cos, sin)
+
+    @staticmethod
+    def backward(context: Any, gradient: Tensor) -> tuple[Tensor, None, None]:  # type: ignore[override]
+        cos, sin = context.saved_tensors
+        return _Rotate.apply(gradient, cos, -sin), None, None
+
+
+def rotate(states: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
+    """Rotary position embedding (Su et al. 2021, sec. 3.4.2) of ``states`` ``(tokens, heads, size)``."""
+    return _Rotate.apply(states.float(), cos, sin)
+
+
+class _Pick(torch.autograd.Function):
+    """Distinct rows of a matrix; the gradient is written where they stood instead of added up."""
+
+    @staticmethod
+    def forward(context: Any, rows: Tensor, places: Tensor) -> Tensor:
+        context.save_for_backward(places)
+        context.count = len(rows)
+        return rows.index_select(0, places)
+
+    @staticmethod
+    def backward(context: Any, gradient: Tensor) -> tuple[Tensor, None]:  # type: ignore[override]
+        (places,) = context.saved_tensors
+        zeros = gradient.new_zeros(context.count, gradient.shape[1])
+        return zeros.index_copy(0, places, gradient), None

@@ -1,0 +1,226 @@
+"""How token sequences lie flat, one after another, with what several of them begin with only once."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn.functional import scaled_dot_product_attention
+
+_LEAST = 8  # a shorter common beginning is not worth its own attention
+_GAIN = 0.05  # nor are common beginnings that save less than this share of the tokens
+_WASTE = 1.25  # rows share a block as long as padding makes it at most so much larger
+
+
+@dataclass(frozen=True)
+class Families:
+    """Sequences with a common beginning.
+
+    Attributes:
+        family: ``(sequences,)``, the family of each, -1 for one of its own.
+        shared: ``(families,)``, how many first tokens the members of each have in common.
+    """
+
+    family: np.ndarray
+    shared: np.ndarray
+
+
+def families(ids: np.ndarray, lengths: np.ndarray) -> Families:
+    """Put sequences into families so that few tokens are left.
+
+    Args:
+        ids: ``(sequences, tokens)``, right-padded with whatever.
+        lengths: ``(sequences,)``.
+    """
+    rows = len(ids)
+    none = Families(np.full(rows, -1), np.zeros(0, dtype=np.int64))
+    if rows < 2:
+        return none
+    order = np.array(
+        sorted(range(rows), key=[row[:n].tobytes() for row, n in zip(ids, lengths, strict=True)].__getitem__)
+    )
+    ordered, sizes = ids[order], lengths[order]
+    same = (ordered[1:] == ordered[:-1]).cumprod(axis=1, dtype=np.int64).sum(axis=1)
+    common = np.minimum(np.minimum(same, sizes[1:]), sizes[:-1])  # of each with the next
+    best, saved = none, _GAIN * lengths.sum()
+    for least in np.unique(common[common >= _LEAST])[::-1][:8]:
+        joined = common >= least
+        family = np.concatenate([[0], np.cumsum(~joined)])
+        count = np.bincount(family)
+        shared = np.full(len(count), np.iinfo(np.int64).max)
+        np.minimum.at(shared, family[1:][joined], common[joined])
+        many = count > 1
+        gain = int(((count - 1) * shared)[many].sum())
+        if gain > saved:
+            numbers = np.where(many, np.cumsum(many) - 1, -1)
+            found = np.empty(rows, dtype=np.int64)
+            found[order] = numbers[family]
+            best, saved = Families(found, shared[many]), gain
+    return best
+
+
+@dataclass(frozen=True)
+class _Block:
+    """Rows of like length that attend together.
+
+    Attributes:
+        rows, width: the shape of the block.
+        parent: the block that holds what the rows begin with, and each row's row in it; ``None`` for whole sequences.
+        mask: ``(rows, 1, width, parent's width + width)`` float, 0 or minus infinity; ``None`` for a causal one.
+    """
+
+    rows: int
+    width: int
+    parent: tuple[int, Tensor] | None = None
+    mask: Tensor | None = None
+
+
+class Layout:
+    """Sequences laid flat for one forward pass.
+
+    Args:
+        ids: ``(sequences, tokens)`` int64, right-padded with whatever.
+        segment: ``(steps,)`` int64, the sequence of each step.
+        position: ``(steps,)`` int64, the last token that the step may depend on.
+
+    Attributes:
+        tokens, positions: ``(tokens,)`` int64.
+        wanted: ``(distinct steps,)`` int64, places of the steps' last tokens.
+        which: ``(steps,)`` int64 into ``wanted``, or ``None`` where it is ``0, 1, 2 ...``.
+    """
+
+    def __init__(self, ids: Tensor, segment: Tensor, position: Tensor) -> None:
+        self.device = ids.device
+        rows, segments, last = (each.cpu().numpy() for each in (ids, segment, position))
+        lengths = np.zeros(len(rows), dtype=np.int64)
+        np.maximum.at(lengths, segments, last + 1)
+        kin = families(rows, lengths)
+        # Pieces: the common beginning of each family, then what each sequence has of its own.
+        count = len(kin.shared)
+        member = kin.family >= 0
+        begins = np.where(member, kin.shared[kin.family] if count else 0, 0)
+        elder = np.array([int(np.flatnonzero(kin.family == number)[0]) for number in range(count)], dtype=np.int64)
+        sequence = np.concatenate([elder, np.arange(len(rows))])
+        first = np.concatenate([np.zeros(count, dtype=np.int64), begins])
+        sizes = np.concatenate([kin.shared, lengths - begins]).astype(np.int64)
+        offsets = np.concatenate([[0], np.cumsum(sizes)])
+        places = np.arange(offsets[-1]) - np.repeat(offsets[:-1] - first, sizes)
+        of = np.repeat(sequence, sizes)
+        self.tokens, self.positions = self._tensor(rows[of, places]), self._tensor(places)
+        inside = last < begins[segments]
+        piece = np.where(inside, kin.family[segments], count + segments)
+        wanted, which = np.unique(offsets[piece] + last - first[piece], return_inverse=True)
+        self.wanted = self._tensor(wanted)
+        self.which = None if np.array_equal(which, np.arange(len(which))) else self._tensor(which)
+        self._block(sizes, offsets, kin, count)
+
+    def _tensor(self, array: np.ndarray) -> Tensor:
+        return torch.as_tensor(array, device=self.device)
+
+    def _block(self, sizes: np.ndarray, offsets: np.ndarray, kin: Families, count: int) -> None:
+        """Sort pieces into blocks of like length and say where each token's slot is."""
+        self.blocks: list[_Block] = []
+        slots, home = [], np.zeros(offsets[-1], dtype=np.int64)
+        real, filled = [], 0
+        alone = count + np.flatnonzero((kin.family < 0) & (sizes[count:] > 0))
+        own = count + np.flatnonzero((kin.family >= 0) & (sizes[count:] > 0))
+        chunks = [np.arange(count)] if count else []
+        chunks += [alone[each] for each in _cut(sizes[alone])]
+        plain = len(chunks)
+        chunks += [own[each] for each in _cut(sizes[own])]
+        for number, pieces in enumerate(chunks):
+            width = int(sizes[pieces].max())
+            inside = np.arange(width) < sizes[pieces, None]  # (rows, width)
+            slots.append(np.where(inside, offsets[pieces, None] + np.arange(width), offsets[pieces, None]).ravel())
+            home[slots[-1][inside.ravel()]] = filled + np.flatnonzero(inside)
+            real.append(inside.ravel())
+            filled += inside.size
+            if number < plain:
+                self.blocks.append(_Block(len(pieces), width))
+                continue
+            parents = kin.family[pieces - count]
+            before = int(kin.shared.max())
+            seen = np.concatenate(
+                [
+                    np.broadcast_to(
+                        (np.arange(before) < kin.shared[parents, None])[:, None], (len(pieces), width, before)
+                    ),
+                    np.broadcast_to(np.tri(width, dtype=bool), (len(pieces), width, width)),
+                ],
+                axis=2,
+            )
+            mask = np.where(seen, np.float32(0), np.float32(-np.inf))[:, None]
+            self.blocks.append(_Block(len(pieces), width, (0, self._tensor(parents)), self._tensor(mask)))
+        padded = np.concatenate(slots)
+        self._flat = np.array_equal(padded, np.arange(len(padded)))  # nothing has to move
+        self._slots, self._home = self._tensor(padded), self._tensor(home)
+        empty = np.flatnonzero(~np.concatenate(real))
+        self._empty = self._tensor(empty) if len(empty) else None
+
+    def attend(self, scale: float) -> Any:
+        """The ``Attend`` of this layout."""
+
+        def attention(layer: int, queries: Tensor, keys: Tensor, values: Tensor) -> Tensor:
+            values = values.to(keys.dtype)
+            grouped = queries.shape[1] != keys.shape[1]
+            spread = [self._spread(each) for each in (queries, keys, values)]
+            done: list[tuple[Tensor, Tensor]] = []
+            outputs = []
+            for block, q, k, v in zip(self.blocks, *spread, strict=True):
+                done.append((k, v))
+                if block.parent is not None:
+                    number, rows = block.parent
+                    before = [each.index_select(0, rows) for each in done[number]]
+                    k, v = torch.cat([before[0], k], dim=1), torch.cat([before[1], v], dim=1)
+                seen = scaled_dot_product_attention(
+                    q.transpose(1, 2),
+                    k.transpose(1, 2),
+                    v.transpose(1, 2),
+                    attn_mask=None if block.mask is None else block.mask.to(q.dtype),
+                    is_causal=block.mask is None,
+                    scale=scale,
+                    enable_gqa=grouped,
+                )
+                outputs.append(seen.transpose(1, 2).reshape(block.rows * block.width, -1))
+            together = outputs[0] if len(outputs) == 1 else torch.cat(outputs)
+            return together if self._flat else _Move.apply(together, self._home, self._slots, self._empty)
+
+        return attention
+
+    def _spread(self, states: Tensor) -> list[Tensor]:
+        """Flat states ``(tokens, heads, size)`` as blocks ``(rows, width, heads, size)``."""
+        flat = states.flatten(1)
+        padded = flat if self._flat else _Move.apply(flat, self._slots, self._home, None)
+        parts = padded.split([block.rows * block.width for block in self.blocks])
+        shape = states.shape[1:]
+        return [part.reshape(block.rows, block.width, *shape) for part, block in zip(parts, self.blocks, strict=True)]
+
+
+class _Move(torch.autograd.Function):
+    """Rows to other places and, for the gradient, back. Slots that hold nothing of their own (``empty``) give none."""
+
+    @staticmethod
+    def forward(context: Any, rows: Tensor, there: Tensor, back: Tensor, empty: Tensor | None) -> Tensor:
+        context.save_for_backward(there, back, empty)
+        return rows.index_select(0, there)
+
+    @staticmethod
+    def backward(context: Any, gradient: Tensor) -> tuple[Any, ...]:  # type: ignore[override]
+        there, back, empty = context.saved_tensors
+        moved = gradient.index_select(0, back)
+        return (moved if empty is None else moved.index_fill(0, empty, 0.0)), None, None, None
+
+
+def _cut(sizes: np.ndarray) -> list[np.ndarray]:
+    """Places of ``sizes`` in runs of like size."""
+    order = np.argsort(-sizes, kind="stable")
+    cuts, start, total = [], 0, 0
+    for end, place in enumerate(order.tolist()):
+        total += int(sizes[place])
+        if (end + 1 - start) * int(sizes[order[start]]) > _WASTE * total:
+            cuts.append(end)
+            start, total = end, int(sizes[place])
+    return [each for each in np.split(order, cuts) if len(each)]
