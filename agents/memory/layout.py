@@ -209,7 +209,7 @@ class _Move(torch.autograd.Function):
 
     @staticmethod
     def backward(context: Any, gradient: Tensor) -> tuple[Any, ...]:  # type: ignore[override]
-        there, back, empty = context.saved_tensors
+        _, back, empty = context.saved_tensors
         moved = gradient.index_select(0, back)
         return (moved if empty is None else moved.index_fill(0, empty, 0.0)), None, None, None
 
