@@ -13,6 +13,8 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from benchmarks.speed import add_arguments
+
 RUNS = Path("runs") / "benchmarks"
 _SHOWN = 10  # differences of a refused file
 
@@ -70,6 +72,9 @@ def _parser() -> argparse.ArgumentParser:
     run.add_argument("--jobs", type=int, default=1, metavar="N", help="processes, one thread each; 0: in this one (1)")
     run.add_argument("--out", type=Path, metavar="FOLDER", help=f"where results are kept ({RUNS}/SUITE)")
     run.add_argument("--ray", nargs="?", const="local", metavar="ADDRESS", help="spread the cells with Ray")
+
+    speed = command("speed", _speed, "measure speed side by side with plain learners, TRL and Hugging Face")
+    add_arguments(speed)
 
     report = command("report", _report, "write the results as a page, or as a table")
     report.add_argument(
@@ -150,6 +155,12 @@ def _run(args: argparse.Namespace, console: Console) -> int:
         console.print("failed cells hold their traceback; the same command tries them again")
     console.print(f"python -m benchmarks report {folder}")
     return 1 if failed else 0
+
+
+def _speed(args: argparse.Namespace, console: Console) -> int:
+    from benchmarks.speed import run
+
+    return run(args, console)
 
 
 def _report(args: argparse.Namespace, console: Console) -> int:

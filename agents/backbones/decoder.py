@@ -11,7 +11,7 @@ from torch.nn import functional
 
 from agents.memory.cache import Version
 
-# How a layer's queries (tokens, heads, size) meet keys and values (tokens, key heads, size), as (tokens, all heads).
+# How a layer's queries (tokens, heads, size) meet its keys and values (tokens, key heads, size): (tokens, all heads).
 Attend = Callable[[int, Tensor, Tensor, Tensor], Tensor]
 
 _TYPES = ("llama", "mistral", "qwen2", "qwen3")
@@ -164,7 +164,7 @@ class Copies:
 
 
 class _Layer:
-    """One layer's products and what stands between them, at hand: looking up modules costs as much as a product."""
+    """One layer's products and what stands between them, at hand: looking modules up costs as much as a product."""
 
     def __init__(self, layer: Any, dtype: Any) -> None:
         attention, mlp = layer.self_attn, layer.mlp

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 _VERSION = attrgetter("_version")
 _REFILL = 16  # rows with more new tokens than this are computed apart from those that got one or two
+_STATIC = 128  # a static step attends to a multiple of so many slots, so that there are few different ones
 _PRODUCTS = 256  # up to so many visible slots two batched products are faster than the fused attention of processors
 
 
@@ -175,6 +176,10 @@ class FlatCache(_Rows):
         decoder: its layers.
         rows: number of sequences.
         window: longest sequence in tokens.
+
+    Attributes:
+        static: compute a token of every row always in the same memory and, where there is CUDA, as one recorded graph:
+            for accelerators, on which starting a kernel costs more than a small one takes.
     """
 
     def __init__(self, backbone: CausalBackbone, decoder: Decoder, rows: int, window: int) -> None:
@@ -195,6 +200,9 @@ class FlatCache(_Rows):
         self._slots = torch.zeros(0)
         self._groups: list[_Group] = []
         self._copied: list[tuple[int, Tensor, int]] = []
+        self.static = False
+        self._steps: dict[int, _StaticStep] = {}
+        self._steps_version: Any = None
 
     @torch.no_grad()
     def last_hidden(self, ids: Tensor, lengths: Tensor) -> Tensor:
@@ -209,7 +217,7 @@ class FlatCache(_Rows):
         differs = new_ids != old_ids[:, :width]
         same = np.where(differs.any(axis=1), differs.argmax(axis=1), width)
         starts = np.minimum(np.minimum(same, old_lengths), new_lengths)
-        rows = np.flatnonzero((starts < new_lengths) | (old_lengths != new_lengths))
+        rows = np.flatnonzero(((starts < new_lengths) | (old_lengths != new_lengths)) & (new_lengths > 0))
         old_ids[:, :width] = new_ids
         old_lengths[:] = new_lengths
         if len(rows):
@@ -221,6 +229,9 @@ class FlatCache(_Rows):
         """Read ``ids`` of ``rows`` from ``starts`` to ``ends``, each ``(rows,)``, at least one token a row."""
         starts = self._share(ids, rows, starts, ends)
         new = ends - starts
+        if self.static and len(rows) == len(self.hidden) == new.sum() and not self._copied:
+            self.hidden = self._static_step(ids[rows, starts], starts, ends)
+            return
         offsets = np.cumsum(new)
         places = np.arange(offsets[-1]) - np.repeat(offsets - ends, new)
         of = np.repeat(rows, new)
@@ -241,6 +252,16 @@ class FlatCache(_Rows):
             self.hidden = hidden
         else:
             self.hidden[self._tensor(rows)] = hidden
+
+    def _static_step(self, tokens: np.ndarray, starts: np.ndarray, ends: np.ndarray) -> Tensor:
+        """Hidden states after one more token in every row."""
+        visible = min(-(-int(ends.max()) // _STATIC) * _STATIC, self.window)
+        self.decoder.copies.current(self.dtype)
+        if self._steps_version != self.decoder.copies.version:  # what was recorded reads weights that are gone
+            self._steps, self._steps_version = {}, self.decoder.copies.version
+        if visible not in self._steps:
+            self._steps[visible] = _StaticStep(self, visible)
+        return self._steps[visible](tokens, starts, ends)
 
     def _share(self, ids: np.ndarray, rows: np.ndarray, starts: np.ndarray, ends: np.ndarray) -> np.ndarray:
         """Let rows that begin alike and hold nothing yet copy what the first of them reads; where each starts then."""
@@ -299,6 +320,48 @@ class FlatCache(_Rows):
 
     def _tensor(self, array: np.ndarray) -> Tensor:
         return torch.as_tensor(array, device=self.device)
+
+
+class _StaticStep:
+    """One token of every row, always in the same memory, with ``visible`` slots to attend to."""
+
+    def __init__(self, cache: FlatCache, visible: int) -> None:
+        rows = len(cache.hidden)
+        self.cache, self.visible = cache, visible
+        self.tokens, self.positions = (torch.zeros(rows, dtype=torch.int64, device=cache.device) for _ in range(2))
+        self.mask = torch.zeros(rows, 1, 1, visible, device=cache.device)
+        self.group = _Group(None, visible, self.mask, torch.arange(rows, device=cache.device)[:, None])
+        self.graph: Any = None
+
+    def __call__(self, tokens: np.ndarray, starts: np.ndarray, ends: np.ndarray) -> Tensor:
+        seen = np.arange(self.visible) < ends[:, None]
+        self.tokens.copy_(torch.as_tensor(tokens))
+        self.positions.copy_(torch.as_tensor(starts))
+        self.mask.copy_(torch.as_tensor(np.where(seen, np.float32(0), np.float32(-np.inf)))[:, None, None])
+        if self.cache.device.type != "cuda":
+            return self._run()
+        if self.graph is None:
+            self._record()
+        self.graph.replay()
+        return self.output.clone()
+
+    def _run(self) -> Tensor:
+        cache, decoder = self.cache, self.cache.decoder
+        rows = self.group.tokens[:, 0]
+        first = (rows[:, None] * decoder.key_heads + cache._key_head) * cache.window
+        cache._slots = (first + self.positions[:, None]).flatten()
+        cache._groups, cache._copied = [self.group], []
+        return decoder.generate(self.tokens, self.positions, cache._attend, None, cache.dtype)
+
+    def _record(self) -> None:
+        beside = torch.cuda.Stream()
+        beside.wait_stream(torch.cuda.current_stream())
+        with torch.cuda.stream(beside):  # libraries set themselves up in a first run, which no graph may hold
+            self._run()
+        torch.cuda.current_stream().wait_stream(beside)
+        self.graph = torch.cuda.CUDAGraph()
+        with torch.cuda.graph(self.graph):
+            self.output = self._run()
 
 
 @dataclass(frozen=True)

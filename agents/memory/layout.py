@@ -204,12 +204,12 @@ class _Move(torch.autograd.Function):
 
     @staticmethod
     def forward(context: Any, rows: Tensor, there: Tensor, back: Tensor, empty: Tensor | None) -> Tensor:
-        context.save_for_backward(there, back, empty)
+        context.save_for_backward(back, empty)
         return rows.index_select(0, there)
 
     @staticmethod
     def backward(context: Any, gradient: Tensor) -> tuple[Any, ...]:  # type: ignore[override]
-        _, back, empty = context.saved_tensors
+        back, empty = context.saved_tensors
         moved = gradient.index_select(0, back)
         return (moved if empty is None else moved.index_fill(0, empty, 0.0)), None, None, None
 

@@ -74,13 +74,13 @@ class _Score(torch.autograd.Function):
             block = block.log_softmax(dim=1)
             log_probs[rows] = block
             entropy[rows] = block.exp().mul_(block).sum(dim=1).neg_()
-        context.save_for_backward(log_probs, actions, entropy)
+        context.save_for_backward(log_probs, actions, entropy, forbidden)
         return log_probs.gather(1, actions[:, None])[:, 0], entropy
 
     @staticmethod
     @once_differentiable
     def backward(context: Any, log_prob: Tensor, entropy: Tensor) -> tuple[Tensor, None, None]:  # type: ignore[override]
-        log_probs, actions, entropies = context.saved_tensors
+        log_probs, actions, entropies, forbidden = context.saved_tensors
         gradient = torch.empty_like(log_probs)
         entropy_counts = bool(entropy.any())
         for rows in _blocks(log_probs):
@@ -90,5 +90,7 @@ class _Score(torch.autograd.Function):
                 gradient[rows] = factor.mul_(block.exp())
             else:
                 gradient[rows] = block.exp().mul_(-log_prob[rows, None])
+        if forbidden is not None:  # a forbidden action's logit was never read
+            log_prob = log_prob.masked_fill(forbidden[actions], 0.0)
         gradient.scatter_add_(1, actions[:, None], log_prob[:, None])
         return gradient, None, None

@@ -34,7 +34,9 @@ class TokenMaskablePolicy(TokenActorCriticPolicy, MaskedPolicy, MaskableActorCri
         """As ``TokenActorCriticPolicy.evaluate_actions``, among ``action_masks`` ``(steps, actions)`` bool."""
         batch = obs if isinstance(obs, PackedBatch) else self.reader.single(obs)
         if action_masks is not None:
-            batch = replace(batch, masks=torch.as_tensor(action_masks).bool().reshape(len(batch), -1))
+            batch = replace(
+                batch, masks=torch.as_tensor(action_masks, device=batch.ids.device).bool().reshape(len(batch), -1)
+            )
         return super().evaluate_actions(batch, actions)
 
     def _masks(self, obs: Tensor) -> Tensor | None:
@@ -49,5 +51,5 @@ class TokenMaskablePolicy(TokenActorCriticPolicy, MaskedPolicy, MaskableActorCri
         """The distribution over tokens or choices, among ``action_masks``."""
         batch = obs if isinstance(obs, PackedBatch) else self.reader.single(obs)
         if action_masks is not None:
-            batch = replace(batch, masks=torch.as_tensor(action_masks).bool())
+            batch = replace(batch, masks=torch.as_tensor(action_masks, device=batch.ids.device).bool())
         return super().get_distribution(batch)

@@ -33,11 +33,12 @@ def plain(model: CausalBackbone, ids: torch.Tensor, lengths: torch.Tensor) -> to
         return model(ids)[torch.arange(len(ids)), lengths - 1]
 
 
-@pytest.mark.parametrize("kind", ["gpt2", "llama", "llama-eager"])
+@pytest.mark.parametrize("kind", ["gpt2", "llama", "llama-static", "llama-eager"])
 def test_rows_that_grow_restart_slide_and_stay_equal_full_recomputation(kind: str) -> None:
     model = backbone(kind)
     rows, rng = 5, np.random.default_rng(1)
     cache = model.new_cache(rows, WINDOW)
+    cache.static = kind == "llama-static"
     ids = torch.zeros(rows, WINDOW, dtype=torch.int64)
     lengths = torch.zeros(rows, dtype=torch.int64)
     for _ in range(60):
@@ -86,3 +87,28 @@ def test_only_new_tokens_are_computed() -> None:
     ids[1, 11] = 7
     cache.last_hidden(ids, torch.tensor([21, 12, 30]))
     assert computed == [20 + 10 + 29, 3, 1]
+
+
+def test_rows_that_begin_alike_are_filled_once() -> None:
+    model = backbone("llama")
+    cache = model.new_cache(6, WINDOW)
+    computed: list[int] = []
+    forward = model.decoder.generate
+    model.decoder.generate = lambda tokens, *rest: computed.append(len(tokens)) or forward(tokens, *rest)
+    ids = torch.randint(1, VOCABULARY, (6, 40))
+    ids[:4] = ids[0]  # a group
+    ids[5, :25] = ids[4, :25]
+    lengths = torch.tensor([40, 40, 40, 40, 38, 36])
+    torch.testing.assert_close(cache.last_hidden(ids, lengths), plain(model, ids, lengths), atol=1e-5, rtol=0)
+    assert computed == [40 + 3 + 38 + 36 - 25]
+
+
+def test_weights_that_an_optimizer_changes_unseen_are_read_anew_after_being_told() -> None:
+    model = backbone("llama")
+    cache = model.new_cache(2, WINDOW)
+    ids, lengths = torch.randint(1, VOCABULARY, (2, 10)), torch.tensor([10, 7])
+    cache.last_hidden(ids, lengths)
+    for parameter in model.parameters():
+        parameter.data.mul_(1.5)  # does not count as a change
+    cache.lengths.zero_()
+    torch.testing.assert_close(cache.last_hidden(ids, lengths), plain(model, ids, lengths), atol=1e-5, rtol=0)
