@@ -75,6 +75,7 @@ def run(arm: Arm, seed: int, episodes: int) -> list[tuple[int, float, Evaluation
         model.learn(steps - model.num_timesteps, reset_num_timesteps=False)
         seconds += time.perf_counter() - start
         points.append((steps, seconds, play(PolicyPlayer(model), episodes)))
+        print(f"{arm.backbone}, seed {seed}: {steps} steps in {seconds:.0f} s", file=sys.stderr)
     return points
 
 
@@ -89,7 +90,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--seeds", type=int, default=3, help="training runs of each model (3)")
     parser.add_argument("--episodes", type=int, default=200, help="test episodes at each point (200)")
     parser.add_argument("--only", nargs="+", default=None, help="words of the models to run, such as frozen (all)")
-    parser.add_argument("--long", type=int, default=8000, help="steps to which the GRU goes on (8000)")
+    parser.add_argument("--long", type=int, default=4000, help="steps to which the GRU goes on (4000)")
     parser.add_argument(
         "--out", type=Path, default=Path("runs/encoders"), help="folder of results.json (runs/encoders)"
     )

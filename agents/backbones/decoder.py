@@ -160,7 +160,7 @@ class Copies:
         if self._logits is None:
             self._logits = _linear([self.decoder.model.lm_head], dtype), dtype
         flat = hidden.reshape(-1, hidden.shape[-1]).to(dtype)
-        return self._logits[0](flat).float().unflatten(0, hidden.shape[:-1])
+        return self._logits[0](flat).float().reshape(*hidden.shape[:-1], -1)
 
 
 class _Layer:

@@ -306,7 +306,7 @@ function drawTranscripts() {
 function episodeCard(each) {
   const entry = data.entries[each.entry];
   const total = each.rewards.reduce((a, b) => a + b, 0);
-  const won = each.success === null ? null : h("span", { class: each.success ? "good" : "bad" }, each.success ? " won" : " lost");
+  const won = each.success === null ? null : h("span", { class: each.success ? "good" : "bad" }, each.success ? " won" : " not won");
   const lines = each.said.map((text, place) => {
     if (place % 2 === 0) return h("div", { class: "said env" }, text || "(silence)");
     const turn = (place - 1) / 2;

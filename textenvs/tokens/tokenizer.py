@@ -245,6 +245,8 @@ def load_tokenizer(spec: Any = "textenvs") -> Tokenizer:
 
 def replace_surrogates(text: str) -> str:
     """``text`` with surrogate pairs joined and lone surrogates replaced by U+FFFD, so that it has a UTF-8 form."""
+    if text.isascii():
+        return text
     try:
         text.encode()
     except UnicodeEncodeError:

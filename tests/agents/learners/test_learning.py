@@ -50,7 +50,7 @@ CASES: dict[str, tuple[str, str, dict[str, Any], dict[str, Any], dict[str, Any],
         CHOICE,
         FOUR,
         {**FROM_SCRATCH, "tau": 0.02, "gradient_steps": 2},
-        5000,
+        8000,
     ),
 }
 

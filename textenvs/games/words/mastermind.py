@@ -15,6 +15,7 @@ from textenvs.games.words.mastermind_solver import Numbers, all_codes, all_numbe
 
 _GUESS_COST = 0.1
 _CHOICES = 40
+_DIGIT = re.compile("[0-9]")
 
 
 class Mastermind(Game):
@@ -123,12 +124,12 @@ class Mastermind(Game):
         """Compare a guess with the code."""
         self._turns += 1
         digits = _read(action)
-        if len(digits) != self.pegs or not all(1 <= digit <= self.colours for digit in digits):
+        if len(digits) != self.pegs or min(digits) < 1 or max(digits) > self.colours:
             return Turn(f"say {self.pegs} digits from 1 to {self.colours}.", -_GUESS_COST)
         self._guesses += 1
         guess, code = [digit - 1 for digit in digits], all_codes(self.pegs, self.colours)[self._code].tolist()
         black = sum(map(eq, guess, code))
-        white = sum(min(guess.count(colour), code.count(colour)) for colour in set(guess)) - black
+        white = sum([min(guess.count(colour), code.count(colour)) for colour in {*guess}]) - black
         self._unread.append((guess, black * (self.pegs + 1) + white))
         if black == self.pegs:
             return Turn(f"yes, it is {self._spell(self._code)}.", 1.0, True, {"success": True})
@@ -159,7 +160,7 @@ class Mastermind(Game):
 
 def _read(action: str) -> list[int]:
     """All digits in a text, or without any the numbers in words."""
-    if digits := re.findall("[0-9]", action[: parsing.MAX_CHARACTERS]):
-        return [int(digit) for digit in digits]
+    if digits := _DIGIT.findall(action[: parsing.MAX_CHARACTERS]):
+        return list(map(int, digits))
     spoken = (parsing.number(word) for word in parsing.words(action))
     return [digit for digit in spoken if digit is not None]
