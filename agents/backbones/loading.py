@@ -61,7 +61,9 @@ def load_backbone(
             ``{"model_type": "bert", "hidden_size": 128}``; without a ``vocab_size`` it is for the shipped tokenizer.
         kind: ``"causal"``, ``"masked"``, ``"permutation"``, ``"recurrent"``, or ``"auto"`` to read it from the model.
         lora: keywords of ``peft.LoraConfig`` (``{"r": 8}`` suffices): the model stays fixed and adapters learn.
-        dtype: ``"bfloat16"`` runs the forward pass in that type; weights and results stay float32.
+        dtype: ``"bfloat16"`` runs the forward pass in that type; weights and results stay float32, so that small
+            learning rates are not lost to rounding. Llama-type models generate from bfloat16 copies of the weights,
+            made once after each update.
         frozen: the model stays fixed and only the heads on it learn.
 
     Raises:
