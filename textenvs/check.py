@@ -335,6 +335,9 @@ def action_levels(trial: Trial) -> None:
 
 def spaces(trial: Trial) -> None:
     """Observations are int32 and in their space, actions too, and every Turn has the right types."""
+    game = trial.text_env().game  # alone first: an environment fails at what is no Turn
+    game.reset(np.random.default_rng(0))
+    _require_turn(game.step("hello"))
     for action_level in trial.action_levels():
         env, other = trial.env(action_level=action_level), trial.env(action_level=action_level)
         assert env.observation_space == other.observation_space and env.action_space == other.action_space, (

@@ -27,7 +27,7 @@ _MAX_ACTION_CHARACTERS = 1 << 12
 _MAX_OBSERVATION_CHARACTERS = 1 << 20
 
 # What an action says: the text if it is known before decoding, and the ids without the end.
-Utterance = tuple[str | None, list[int]]
+Utterance = tuple[str | None, Sequence[int]]
 
 
 class TextEnv(gymnasium.Env[Any, Any]):
@@ -69,10 +69,10 @@ class TextEnv(gymnasium.Env[Any, Any]):
     metadata: dict[str, Any] = {"render_modes": ["ansi"], "render_fps": 4}  # noqa: RUF012 (Gymnasium's own type)
     _OPTIONS: ClassVar = ("episode_seed",)
 
-    _transcript: list[tuple[str, str]]
-    _said: list[Utterance]
+    _opening: str
+    _exchanges: list[tuple[str, Sequence[int], str]]  # what was said, its ids, the reply
     _writing: list[int]  # the utterance in progress, at token level
-    _unstreamed: list[int] | None  # the utterance that the next reply follows in the stream; None before the opening
+    _unstreamed: Sequence[int] | None  # the utterance that the next reply follows; None before the opening
     _choices: list[str] | None  # valid_actions(), their ids and expert_action(), once asked for in this turn
     _choice_ids: list[list[int]] | None
     _expert: str | None
@@ -147,6 +147,13 @@ class TextEnv(gymnasium.Env[Any, Any]):
             TypeError: the action is of the wrong kind.
             ValueError: the action has the wrong shape or an id is out of range. The episode goes on unchanged.
         """
+        if self.as_text:
+            if self._ended or self._episode_seed is None:
+                self._require_running()
+            if type(action) is not str or not action.isascii() or len(action) > _MAX_ACTION_CHARACTERS:
+                action = _clean(action)
+            text = self._say(action, ())[:_MAX_OBSERVATION_CHARACTERS]
+            return text, self._reward, self._terminated, self._truncated, self._info
         reply = self._play(self._parse(action))
         if self._tokenizer is not None and reply is not None:
             self._receive(self._tokenizer.encode(reply))
@@ -157,7 +164,7 @@ class TextEnv(gymnasium.Env[Any, Any]):
         if self.render_mode is None:
             gymnasium.logger.warn("render() needs gymnasium.make(..., render_mode='ansi')")
             return None
-        return "\n".join(f"> {text}" if role == "agent" else text for role, text in self._transcript)
+        return "\n".join(f"> {text}" if role == "agent" else text for role, text in self.transcript)
 
     # --- what players and learners ask ---
 
@@ -169,7 +176,10 @@ class TextEnv(gymnasium.Env[Any, Any]):
     @property
     def transcript(self) -> list[tuple[str, str]]:
         """The episode so far as ``(role, text)``, the role being ``"env"`` or ``"agent"``."""
-        return list(self._transcript)
+        if self._episode_seed is None:
+            return []
+        told = [each for said, _, reply in self._exchanges for each in (("agent", said), ("env", reply))]
+        return [("env", self._opening), *told]
 
     def valid_actions(self) -> list[str]:
         """The admissible utterances now; empty after the end and where the game has no finite set."""
@@ -257,7 +267,7 @@ class TextEnv(gymnasium.Env[Any, Any]):
             "np_random": generator,
             "np_random_seed": self._np_random_seed,
             "episode_seed": self._episode_seed,
-            "turns": [[text, list(ids)] for text, ids in self._said],
+            "turns": [[text, list(ids)] for text, ids, _ in self._exchanges],
             "writing": list(self._writing),
             "ended": self._ended,
         }
@@ -289,7 +299,7 @@ class TextEnv(gymnasium.Env[Any, Any]):
             if self._ended:
                 break
             self._receive(self._encode(self._say(text, list(ids))))
-        if self._ended != state["ended"] or len(self._said) != len(state["turns"]):
+        if self._ended != state["ended"] or len(self._exchanges) != len(state["turns"]):
             raise ValueError("the snapshot does not replay: it was taken with other keywords or another version")
         if state["writing"]:
             self._writing = list(state["writing"])
@@ -321,9 +331,7 @@ class TextEnv(gymnasium.Env[Any, Any]):
         """Check an action, without any effect: an ``Utterance`` at turn level, an ``int`` at the others."""
         self._require_running()
         if self.as_text:
-            if not isinstance(action, str):
-                raise TypeError(f"with as_text=True an action is a str, not {type(action).__name__}")
-            return replace_surrogates(action)[:_MAX_ACTION_CHARACTERS], []
+            return _clean(action), ()
         if self.action_level == "turn":
             return self._parse_utterance(action)
         limit = self.tokenizer.vocab_size if self.action_level == "token" else self.game.max_choices
@@ -362,7 +370,8 @@ class TextEnv(gymnasium.Env[Any, Any]):
     def _play(self, parsed: Any) -> str | None:
         """Act; the game's reply, which ``_receive`` is to be given as ids, or ``None`` inside an utterance."""
         if self.action_level == "turn":
-            return self._say(*parsed)
+            text, ids = parsed
+            return self._say(self.tokenizer.decode(ids) if text is None else text, ids)
         if self.action_level == "choice":
             valid = self._valid()
             if parsed >= len(valid):
@@ -377,6 +386,8 @@ class TextEnv(gymnasium.Env[Any, Any]):
         text = None
         if self.constrain:  # the words themselves, even from a tokenizer that would lose some of them
             text = next((text for text in self._valid() if self.tokenizer.encode(text) == self._writing), None)
+        if text is None:
+            text = self.tokenizer.decode(self._writing)
         return self._say(text, self._writing, streamed=True)
 
     def _receive(self, ids: list[int]) -> None:
@@ -394,12 +405,14 @@ class TextEnv(gymnasium.Env[Any, Any]):
 
     def _observation(self) -> Any:
         """What the player sees now: a fresh array, or the game's last text."""
-        return self._transcript[-1][1][:_MAX_OBSERVATION_CHARACTERS] if self.as_text else self._buffer.copy()
+        if self.as_text:
+            return (self._exchanges[-1][2] if self._exchanges else self._opening)[:_MAX_OBSERVATION_CHARACTERS]
+        return self._buffer.copy()
 
     # --- the episode ---
 
     def _clear(self) -> None:
-        self._transcript, self._said, self._writing, self._info = [], [], [], {}
+        self._exchanges, self._writing, self._info = [], [], {}
         self._unstreamed = self._choices = self._choice_ids = self._expert = None
         self._reward, self._terminated, self._truncated = 0.0, False, False
 
@@ -408,7 +421,7 @@ class TextEnv(gymnasium.Env[Any, Any]):
         self._ended = False
         self._episode_seed = episode_seed
         opening = self.game.reset(np.random.default_rng(episode_seed))
-        self._transcript.append(("env", opening))
+        self._opening = opening
         self._info = {"text": opening, "episode_seed": episode_seed, "turns": 0}
         return opening
 
@@ -419,21 +432,20 @@ class TextEnv(gymnasium.Env[Any, Any]):
         held_out = zlib.crc32(replace_surrogates(instance).encode()) % 5 == 0
         return held_out == (self.split == "test")
 
-    def _say(self, text: str | None, ids: list[int], streamed: bool = False) -> str:
+    def _say(self, text: str, ids: Sequence[int], streamed: bool = False) -> str:
         """Play one utterance; ``streamed`` says that its ids are in the stream already."""
-        if text is None:
-            text = self.tokenizer.decode(ids)
         reply, reward, terminated, info = self.game.step(text)
-        self._said.append((text, ids))
-        self._transcript += (("agent", text), ("env", reply))
-        self._writing, self._unstreamed = [], [] if streamed else ids
+        self._exchanges.append((text, ids, reply))
+        self._writing, self._unstreamed = [], () if streamed else ids
         self._choices = self._choice_ids = self._expert = None
-        turns = len(self._said)
+        turns = len(self._exchanges)
         self._reward = float(reward)
+        self._info = {"text": reply, "turns": turns}
+        if info:
+            self._info = {**info, **self._info}
         self._terminated = terminated = bool(terminated)
         self._truncated = truncated = not terminated and turns >= self.max_turns
         self._ended = terminated or truncated
-        self._info = {**info, "text": reply, "turns": turns}
         if truncated:
             self._info.setdefault("success", False)
         return reply
@@ -503,6 +515,13 @@ class TextEnv(gymnasium.Env[Any, Any]):
         for start, text in zip(range(self.window, self._buffer.size, length), valid, strict=False):
             ids = self._fitting(text)
             self._buffer[start : start + len(ids)] = ids
+
+
+def _clean(action: Any) -> str:
+    """An action of ``as_text=True``, with a UTF-8 form and not too long."""
+    if not isinstance(action, str):
+        raise TypeError(f"with as_text=True an action is a str, not {type(action).__name__}")
+    return replace_surrogates(action)[:_MAX_ACTION_CHARACTERS]
 
 
 def load_game(game: str | type[Game]) -> type[Game]:

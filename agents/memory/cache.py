@@ -305,7 +305,7 @@ class FlatCache(_Rows):
         for held, fresh in zip(kept, (keys, values), strict=True):
             held.view(-1, size).index_copy_(0, self._slots, fresh.reshape(-1, size).to(held.dtype))
             for source, rows, shared in self._copied:
-                held[rows, :, :shared] = held[source, :, :shared]
+                held[rows, :, :shared] = held[source, :, :shared].clone()  # torch refuses dense overlaps
         queries = queries.to(kept[0].dtype)
         first, *others = self._groups
         seen = first.attend(queries, *kept, self.decoder.scale)

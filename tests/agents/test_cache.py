@@ -103,6 +103,13 @@ def test_rows_that_begin_alike_are_filled_once() -> None:
     assert computed == [40 + 3 + 38 + 36 - 25]
 
 
+def test_rows_that_share_a_whole_window_are_filled_once() -> None:
+    model = backbone("llama")
+    cache = model.new_cache(2, WINDOW)
+    ids, lengths = torch.randint(1, VOCABULARY, (1, WINDOW)).repeat(2, 1), torch.tensor([WINDOW, WINDOW])
+    torch.testing.assert_close(cache.last_hidden(ids, lengths), plain(model, ids, lengths), atol=1e-5, rtol=0)
+
+
 def test_weights_that_an_optimizer_changes_unseen_are_read_anew_after_being_told() -> None:
     model = backbone("llama")
     cache = model.new_cache(2, WINDOW)

@@ -213,7 +213,7 @@ def test_a_choice_that_does_not_fit_names_the_keyword() -> None:
 @pytest.mark.parametrize("id", ids())
 def test_observations_are_append_only_until_the_window_is_full(id: str) -> None:
     for action_level in action_levels(id):
-        env = make(id, action_level=action_level, window=4096)
+        env = make(id, action_level=action_level, window=1 << 14)
         env.reset(seed=0)
         tokenizer, last = env.tokenizer, content(env, env._observation())
         opening = [*tokenizer.opening_prefix, *tokenizer.encode(env.transcript[0][1]), *tokenizer.agent_prefix]

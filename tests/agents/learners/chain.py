@@ -9,7 +9,6 @@ from torch import Tensor, nn
 from agents.memory.packed import PackedBatch
 from agents.vec_env import TextVecEnv, make_vec_env
 from textenvs.game import Game, Turn
-from textenvs.registration import register_game
 
 ID = "TextChain-v0"
 
@@ -37,9 +36,6 @@ class Chain(Game):
 
     def expert_action(self) -> str:
         return "go"
-
-
-register_game(ID, f"{__name__}:Chain", "toys")
 
 
 def chain_env(rows: int = 1) -> TextVecEnv:

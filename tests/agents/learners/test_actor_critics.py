@@ -17,6 +17,7 @@ import agents
 from agents.learners.actor_critic import AC, losses
 from tests.agents.learners.chain import Table, TablePolicy, chain_env
 
+pytestmark = pytest.mark.usefixtures("chain_is_registered")
 FAST = {"window": 96, "max_utterance_tokens": 6, "max_turns": 4}
 
 

@@ -22,6 +22,7 @@ from tests.agents.conftest import small_settings
 from tests.agents.learners.chain import ID, Table, TablePolicy, chain_env, fill, ready
 from textenvs.tokens.tokenizer import load_tokenizer
 
+pytestmark = pytest.mark.usefixtures("chain_is_registered")
 TOKENIZER = load_tokenizer("textenvs")
 GAMMA = 0.5
 # Q of online and target network in a, b, c and the end, for go and stop

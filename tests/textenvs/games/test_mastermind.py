@@ -22,7 +22,7 @@ def start(code: str, colours: int = 6) -> Mastermind:
     """A game that hides ``code``."""
     game = Mastermind(len(code), colours)
     game.reset(np.random.default_rng(0))
-    game._code = number(code, colours)
+    game._code = code
     return game
 
 
@@ -61,9 +61,9 @@ def test_answers_by_the_book(data: st.DataObject, pegs: int, colours: int) -> No
     expected = plain_feedback(guess, code) if guess != code else f"yes, it is {code}."
     game = Mastermind(pegs, colours)
     game.reset(np.random.default_rng(0))
-    game._code = number(code, colours)
+    game._code = code
     assert game.step(guess).text == expected
-    assert game._code in game._left
+    assert number(code, colours) in game._left
 
 
 def test_an_episode() -> None:
@@ -77,10 +77,10 @@ def test_an_episode() -> None:
 @pytest.mark.parametrize(
     ("said", "digits"),
     [
-        ("1123", [1, 1, 2, 3]),
-        ("I guess 1, 1, 2 and 3!", [1, 1, 2, 3]),
-        ("1-1-2-3", [1, 1, 2, 3]),
-        ("One one two THREE", [1, 1, 2, 3]),
+        ("1123", ["1", "1", "2", "3"]),
+        ("I guess 1, 1, 2 and 3!", ["1", "1", "2", "3"]),
+        ("1-1-2-3", ["1", "1", "2", "3"]),
+        ("One one two THREE", ["1", "1", "2", "3"]),
         ("nothing", []),
         ("", []),
     ],
@@ -99,7 +99,7 @@ def test_the_expert_breaks_all_codes_of_the_board_game_within_five_guesses() -> 
     game, needed = Mastermind(), []
     for code in range(6**4):
         game.reset(np.random.default_rng(0))
-        game._code = code
+        game._code = game._spell(code)
         needed.append(guesses(game))
     assert max(needed) == 5
     assert 5625 <= sum(needed) < 5670  # the optimum is 5625 (Koyama and Lai, 1993), Knuth's minimax needs 5801
@@ -130,7 +130,7 @@ def test_the_expert_is_near_the_optimum_on_few_codes(pegs: int, colours: int) ->
     game, ours = Mastermind(pegs, colours), 0
     for code in range(colours**pegs):
         game.reset(np.random.default_rng(0))
-        game._code = code
+        game._code = game._spell(code)
         ours += guesses(game)
     assert fewest(pegs, colours) <= ours <= 1.02 * fewest(pegs, colours)
 
@@ -150,7 +150,7 @@ def test_choices_are_the_experts_guess_among_others() -> None:
         choices = game.valid_actions()
         assert game.expert_action() in choices and 30 < len(choices) <= game.max_choices
         assert choices == sorted(set(choices)) == game.valid_actions()
-        assert all(len(_read(choice)) == 5 and max(_read(choice)) <= 8 for choice in choices)
+        assert all(len(_read(choice)) == 5 and max(_read(choice)) <= "8" for choice in choices)
         game.step("12345")
 
 

@@ -103,9 +103,11 @@ class GuessNumber(Game):
         if guess == self._number:
             return Turn(f"yes, it is {guess}.", 1.0, True, {"success": True})
         if guess < self._number:
-            self._least = max(self._least, guess + 1)
+            if guess >= self._least:
+                self._least = guess + 1
             return Turn(f"higher than {guess}.", -_GUESS_COST)
-        self._most = min(self._most, guess - 1)
+        if guess <= self._most:
+            self._most = guess - 1
         return Turn(f"lower than {guess}.", -_GUESS_COST)
 
     def valid_actions(self) -> list[str]:

@@ -101,15 +101,16 @@ class Mastermind(Game):
         if not 2 <= colours <= 9:
             raise ValueError(f"colours must be 2 to 9, not {colours!r}")
         self.pegs, self.colours = pegs, colours
+        self._colours = frozenset("123456789"[:colours])
         self.max_turns = 2 * (pegs + 1)
 
     def reset(self, rng: np.random.Generator) -> str:
         """Hide a code."""
         size = self.colours**self.pegs
-        self._code = int(rng.integers(size))
+        self._code = self._spell(int(rng.integers(size)))
         self._decoys = rng.integers(size, size=(self.max_turns, _CHOICES - 1))
         self._possible = all_numbers(size)
-        self._unread: list[tuple[list[int], int]] = []
+        self._unread: list[tuple[list[str], int]] = []  # guesses, and what the expert makes of the answers
         self._turns = self._guesses = 0
         return (
             f"guess my code: {self.pegs} digits from 1 to {self.colours}. black: right digit in its place, white: "
@@ -118,21 +119,23 @@ class Mastermind(Game):
 
     def instance(self) -> str:
         """The code and its digits."""
-        return f"{self._spell(self._code)} of {self.colours}"
+        return f"{self._code} of {self.colours}"
 
     def step(self, action: str) -> Turn:
         """Compare a guess with the code."""
         self._turns += 1
-        digits = _read(action)
-        if len(digits) != self.pegs or min(digits) < 1 or max(digits) > self.colours:
+        guess = _read(action)
+        if len(guess) != self.pegs or not self._colours.issuperset(guess):
             return Turn(f"say {self.pegs} digits from 1 to {self.colours}.", -_GUESS_COST)
         self._guesses += 1
-        guess, code = [digit - 1 for digit in digits], all_codes(self.pegs, self.colours)[self._code].tolist()
-        black = sum(map(eq, guess, code))
-        white = sum([min(guess.count(colour), code.count(colour)) for colour in {*guess}]) - black
+        rest = self._code
+        black = sum(map(eq, guess, rest))
+        for digit in guess:
+            rest = rest.replace(digit, "", 1)
+        white = self.pegs - len(rest) - black
         self._unread.append((guess, black * (self.pegs + 1) + white))
         if black == self.pegs:
-            return Turn(f"yes, it is {self._spell(self._code)}.", 1.0, True, {"success": True})
+            return Turn(f"yes, it is {self._code}.", 1.0, True, {"success": True})
         return Turn(f"{black} black, {white} white.", -_GUESS_COST)
 
     def valid_actions(self) -> list[str]:
@@ -149,7 +152,9 @@ class Mastermind(Game):
         """The codes that agree with all answers; brought up to date when asked for, which random play never does."""
         codes = all_codes(self.pegs, self.colours)
         for guess, answer in self._unread:
-            answers = feedback(np.array([guess], np.int8), codes[self._possible], self.colours)[0]
+            answers = feedback(
+                np.array([[int(digit) - 1 for digit in guess]], np.int8), codes[self._possible], self.colours
+            )[0]
             self._possible = self._possible[answers == answer]
         self._unread.clear()
         return self._possible
@@ -158,9 +163,9 @@ class Mastermind(Game):
         return "".join(str(digit + 1) for digit in all_codes(self.pegs, self.colours)[code])
 
 
-def _read(action: str) -> list[int]:
+def _read(action: str) -> list[str]:
     """All digits in a text, or without any the numbers in words."""
     if digits := _DIGIT.findall(action[: parsing.MAX_CHARACTERS]):
-        return list(map(int, digits))
+        return digits
     spoken = (parsing.number(word) for word in parsing.words(action))
-    return [digit for digit in spoken if digit is not None]
+    return [str(digit) for digit in spoken if digit is not None]
