@@ -6,7 +6,8 @@
 3. What a step costs at turn 900 against turn 5.
 
 Players are random. Repeats are interleaved and ratios are of medians. GEM (``gem-llm``) and TextArena (``textarena``)
-are optional: what is not installed, or does not start offline, is left out and named.
+are optional: what is not installed is left out and named. GEM's word games want a corpus from the network; they get
+this package's word list in its place. GEM's Hanoi has no random player and gets one.
 """
 
 from __future__ import annotations
@@ -16,10 +17,12 @@ import contextlib
 import io
 import json
 import platform
+import random
 import statistics
+import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +32,7 @@ from rich.console import Console
 from rich.table import Table
 
 import textenvs
+from textenvs.games.words.english import LENGTHS, english_words
 from textenvs.scores import random_player
 from textenvs.tokens.tokenizer import SHIPPED_FILE
 
@@ -66,14 +70,34 @@ def gem_sample(id: str, steps: int) -> Sample:
     """GEM's, with its own random actions."""
     import gem
 
+    _offline_words()
     with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
         env = gem.make(id)
+    say = env.sample_random_action
+    if "Hanoi" in id:
+        moves = [f"\\boxed{{{a} {b}}}" for a in "ABC" for b in "ABC" if a != b]
+        say = partial(random.Random(0).choice, moves)
 
     def step(said: str) -> bool:
         _, _, terminated, truncated, _ = env.step(said)
         return terminated or truncated
 
-    return _sample(env.reset, step, env.sample_random_action, steps)
+    return _sample(env.reset, step, say, steps)
+
+
+@cache
+def _offline_words() -> tempfile.TemporaryDirectory[str]:
+    """From now on NLTK's corpus ``words`` is this package's list, and nothing is downloaded."""
+    import nltk
+
+    folder = tempfile.TemporaryDirectory()
+    corpus = Path(folder.name, "corpora", "words")
+    corpus.mkdir(parents=True)
+    for name in ("en", "en-basic"):
+        (corpus / name).write_text("\n".join(word for length in LENGTHS for word in english_words(length)), "utf-8")
+    nltk.download = lambda *_, **__: True
+    nltk.data.path.insert(0, folder.name)
+    return folder
 
 
 def _sample(reset: Callable[[], Any], step: Callable[[str], bool], say: Callable[[], str], steps: int) -> Sample:
@@ -180,6 +204,7 @@ def main() -> None:
     """Measure, print the tables and write them as JSON."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.env_speed", description=__doc__)
     parser.add_argument("--steps", type=int, default=2000, help="steps a sample")
+    parser.add_argument("--ids", nargs="*", choices=PAIRS, default=list(PAIRS), metavar="ID", help="of the first table")
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--out", type=Path, default=None, help="a JSON file to write")
     options = parser.parse_args()
@@ -189,7 +214,8 @@ def main() -> None:
     table = Table(title="plain text, random play, medians")
     for column in ("id", "steps/s", "GEM steps/s", "ratio", "resets/s", "GEM resets/s", "ratio"):
         table.add_column(column, justify="left" if column == "id" else "right")
-    for id, (gem_id, keywords) in PAIRS.items():
+    for id in options.ids:
+        gem_id, keywords = PAIRS[id]
         sides: dict[str, Callable[[], Any]] = {
             "own": partial(own_sample, id, keywords, options.steps),
             "gem": partial(gem_sample, gem_id, options.steps),
