@@ -46,12 +46,14 @@ def numbers(text: str) -> list[int]:
     return [int(digits) for digits in _DIGITS.findall(text[:MAX_CHARACTERS])]
 
 
+@lru_cache(maxsize=1 << 10)
 def number(text: str) -> int | None:
     """The first whole number in a text, in digits if there are any, else in words (``a hundred and five``)."""
     digits = _DIGITS.search(text[:MAX_CHARACTERS])
     return int(digits[1]) if digits else _spelled(words(text))
 
 
+@lru_cache(maxsize=1 << 10)
 def direction(text: str) -> str | None:
     """``"left"``, ``"down"``, ``"right"`` or ``"up"`` if the text names exactly one of them, also as a point of the
     compass or by its first letter (``go west``, ``N``)."""

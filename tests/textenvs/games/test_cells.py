@@ -22,7 +22,7 @@ from textenvs.games.board.cells import read_cell
     ],
 )
 def test_cells(text: str) -> None:
-    assert read_cell(text) == (3, 4, [])
+    assert read_cell(text) == (3, 4, ())
 
 
 @pytest.mark.parametrize(
@@ -41,7 +41,7 @@ def test_cells(text: str) -> None:
     ],
 )
 def test_cells_with_a_number(text: str) -> None:
-    assert read_cell(text) == (3, 4, [7])
+    assert read_cell(text) == (3, 4, (7,))
 
 
 @pytest.mark.parametrize("text", ["", "3", "row 3", "row 3 4", "row 1 row 2 column 3", "7 at 3", "9" * 400, "a b"])
@@ -50,5 +50,5 @@ def test_what_names_no_cell(text: str) -> None:
 
 
 def test_all_other_numbers_are_given() -> None:
-    assert read_cell("r1c2 3 4") == (1, 2, [3, 4])
-    assert read_cell("1 2 3 4") == (1, 2, [3, 4])
+    assert read_cell("r1c2 3 4") == (1, 2, (3, 4))
+    assert read_cell("1 2 3 4") == (1, 2, (3, 4))

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from textenvs.games.words.english import is_listed, read_word
 from textenvs.games.words.wordle import Wordle
-from textenvs.games.words.wordle_solver import best_guess, colours, feedback, letters
+from textenvs.games.words.wordle_solver import best_guess, coloured, feedback, letters
 
 
 def start(word: str, **knobs: Any) -> Wordle:
@@ -45,8 +45,10 @@ def plain_feedback(guess: str, answer: str) -> str:
 
 
 def our_feedback(guess: str, answer: str) -> str:
-    code = int(feedback(letters((guess,)), letters((answer,)))[0, 0])
-    return "".join("byg"[colour] for colour in colours(code, len(guess)))
+    found = coloured(guess, answer)
+    code = sum(colour * 3**place for place, colour in enumerate(reversed(found)))
+    assert feedback(letters((guess,)), letters((answer,))) == code
+    return "".join("byg"[colour] for colour in found)
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 
 from textenvs import parsing
 
@@ -16,7 +17,8 @@ _NAMED = ((_ROW[0], _COLUMN[0]), (_ROW[1], _COLUMN[1]), (_ROW[0], _COLUMN[1]), (
 _BEFORE_CELL = re.compile(r"\b(\d+) (?:at|in|into|on)\b")
 
 
-def read_cell(text: str) -> tuple[int, int, list[int]] | None:
+@lru_cache(maxsize=1 << 10)
+def read_cell(text: str) -> tuple[int, int, tuple[int, ...]] | None:
     """The row and the column that a text names, and the other numbers in it; ``None`` if it names no cell.
 
     Row and column are told by name (``row 3, column 4``, ``r3c4``, ``7 in the fourth column of row three``) or else are
@@ -30,12 +32,12 @@ def read_cell(text: str) -> tuple[int, int, list[int]] | None:
         if len(rows) == len(columns) == 1:
             for pattern in patterns:
                 said = pattern.sub("", said)
-            return int(rows[0]), int(columns[0]), _numbers(said)
+            return int(rows[0]), int(columns[0]), tuple(_numbers(said))
     others = [int(number) for number in _BEFORE_CELL.findall(said)]
     numbers = _numbers(_BEFORE_CELL.sub("", said))
     if len(numbers) < 2 or any(pattern.search(said) for pattern in (*_ROW, *_COLUMN)):
         return None
-    return numbers[0], numbers[1], others + numbers[2:]
+    return numbers[0], numbers[1], (*others, *numbers[2:])
 
 
 def _numbers(said: str) -> list[int]:

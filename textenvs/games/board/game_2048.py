@@ -8,9 +8,10 @@ from typing import Any, ClassVar
 import numpy as np
 
 from textenvs.game import Game, Turn
-from textenvs.games.board.slide_2048 import DIRECTIONS, FOUR_CHANCE, best_direction, slide
+from textenvs.games.board.slide_2048 import DIRECTIONS, FOUR_CHANCE, Board, best_direction, slide
 from textenvs.parsing import direction
 
+_TILES = ("-", *(str(1 << power) for power in range(1, 17)))
 _MISUNDERSTOOD = -0.1
 
 
@@ -117,7 +118,7 @@ class Game2048(Game):
     def reset(self, rng: np.random.Generator) -> str:
         """Lay two tiles."""
         self._rng = rng
-        self._board = [[0] * self.size for _ in range(self.size)]
+        self._board: Board = ((0,) * self.size,) * self.size
         self._points = 0
         self._add_tile()
         self._add_tile()
@@ -139,25 +140,30 @@ class Game2048(Game):
             return Turn(f"{self._shown()}. you reach {self.target}.", 1 - paid / self._worth, True, self._info(True))
         reward = (min(self._points, self._worth) - paid) / self._worth
         self._add_tile()
-        if self.valid_actions():
+        if any(map(self._moves, DIRECTIONS)):
             return Turn(self._shown(), reward)
         return Turn(f"{self._shown()}. nothing can move.", reward, True, self._info(False))
 
     def valid_actions(self) -> list[str]:
         """The directions in which something moves."""
-        return [each for each in DIRECTIONS if slide(self._board, each)[0] != self._board]
+        return list(filter(self._moves, DIRECTIONS))
 
     def expert_action(self) -> str:
         """The direction of the highest expected value."""
-        return best_direction(tuple(map(tuple, self._board)), self._power)
+        return best_direction(self._board, self._power)
+
+    def _moves(self, direction: str) -> bool:
+        return slide(self._board, direction)[0] != self._board
 
     def _info(self, success: bool) -> dict[str, Any]:
         return {"success": success, "points": self._points, "largest": 1 << max(map(max, self._board))}
 
     def _add_tile(self) -> None:
         empty = [(i, j) for i, row in enumerate(self._board) for j, tile in enumerate(row) if not tile]
-        row, column = empty[self._rng.integers(len(empty))]
-        self._board[row][column] = 2 if self._rng.random() < FOUR_CHANCE else 1
+        i, j = empty[self._rng.integers(len(empty))]
+        tile = 2 if self._rng.random() < FOUR_CHANCE else 1
+        row = (*self._board[i][:j], tile, *self._board[i][j + 1 :])
+        self._board = (*self._board[:i], row, *self._board[i + 1 :])
 
     def _shown(self) -> str:
-        return " / ".join(" ".join(str(1 << tile) if tile else "-" for tile in row) for row in self._board)
+        return " / ".join([" ".join([_TILES[tile] for tile in row]) for row in self._board])

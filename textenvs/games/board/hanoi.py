@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from typing import Any, ClassVar
 
 import numpy as np
@@ -161,8 +162,7 @@ class Hanoi(Game):
         return {move: state for move, state in after.items() if not isinstance(state, str)}
 
     def _draw(self, kind: str, peg: int, rng: np.random.Generator) -> State:
-        pegs = [peg] * self.disks if kind == "standard" else rng.integers(3, size=self.disks).tolist()
-        return tuple(pegs)
+        return (peg,) * self.disks if kind == "standard" else tuple(rng.integers(3, size=self.disks).tolist())
 
     def _read(self, action: str) -> tuple[int, int, int | None] | None:
         """The pegs that a text names as source and target, and the disk if it names one."""
@@ -179,7 +179,8 @@ class Hanoi(Game):
         return (target, source, disk) if word in _TOWARDS else (source, target, disk)
 
 
-def _named(action: str) -> tuple[list[tuple[str, int]], list[int]]:
+@lru_cache(maxsize=1 << 10)
+def _named(action: str) -> tuple[tuple[tuple[str, int], ...], tuple[int, ...]]:
     """The pegs that a text names, each with the preposition before it, and its disks."""
     said = [letter for word in parsing.words(action) for letter in (word if word in _PAIRS else (word,))]
     pegs: list[tuple[str, int]] = []
@@ -197,22 +198,25 @@ def _named(action: str) -> tuple[list[tuple[str, int]], list[int]]:
         elif number is not None:
             disks.append(number)
         before = word
-    return pegs, disks
+    return tuple(pegs), tuple(disks)
 
 
+@lru_cache(maxsize=1 << 12)
 def _shown(state: State) -> str:
     """A position in words, each peg's disks from the bottom up."""
-    on = {name: [str(disk + 1) for disk, at in enumerate(state) if at == peg] for peg, name in enumerate(_PEGS)}
-    return ", ".join(f"{name}: {' '.join(reversed(disks)) or 'none'}" for name, disks in on.items())
+    on = [""] * len(_PEGS)
+    for disk, peg in enumerate(state, 1):
+        on[peg] = f" {disk}{on[peg]}"
+    return ", ".join([f"{name}:{disks or ' none'}" for name, disks in zip(_PEGS, on, strict=True)])
 
 
 def _after(state: State, source: int, target: int) -> State | str:
     """The position after a move, or why the rules forbid it."""
-    top, under = (next((disk for disk, at in enumerate(state) if at == peg), None) for peg in (source, target))
-    if top is None:
+    if source not in state:
         return f"there is no disk on {_PEGS[source]}."
-    if under is not None and under < top:
-        return f"disk {top + 1} does not go onto disk {under + 1}."
+    top = state.index(source)
+    if target in state[:top]:
+        return f"disk {top + 1} does not go onto disk {state.index(target) + 1}."
     return (*state[:top], target, *state[top + 1 :])
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any, ClassVar
 
 import numpy as np
@@ -17,6 +18,7 @@ _FLAG = ("flag", "mark", "flags", "mine", "bomb")
 _UNFLAG = ("unflag", "unmark", "remove")
 _NEGATIONS = frozenset(("no", "not", "never", "don't", "don’t", "dont"))
 _VERBS = {word: verb for verb, group in (("reveal", _OPEN), ("flag", _FLAG), ("unflag", _UNFLAG)) for word in group}
+_SIGNS = {CLOSED: ".", **{number: str(number) for number in range(9)}}
 _UNUSABLE_COST = 0.1
 _CHOICES = 32
 
@@ -134,6 +136,7 @@ class Minesweeper(Game):
         self._laid: frozenset[int] | None = None
         self._shown = [CLOSED] * cells
         self._flags: set[int] = set()
+        self._open: set[int] = set()
         return (
             f"minesweeper: {self.size} rows, {self.size} columns, {self.mines} mines. reveal all other cells. the "
             "first is safe. the board shows . for a closed cell, F for a flag and a digit for how many mines are "
@@ -164,11 +167,11 @@ class Minesweeper(Game):
             self._flags.clear()  # else they would make cells of the first reveal worth something
         if cell in self._laid:
             return Turn("a mine. you lose.", 0.0, True, {"success": False})
-        barred = self._flags.union(each for each, number in enumerate(self._shown) if number != CLOSED)
-        opened = spread(cell, self._laid, barred, self.size)
+        opened = spread(cell, self._laid, self._flags | self._open, self.size)
+        self._open.update(opened)
         for each, number in opened.items():
             self._shown[each] = number
-        left = self._shown.count(CLOSED) - self.mines
+        left = len(self._shown) - len(self._open) - self.mines
         if first:
             self._worth = left
         reward = 0.0 if first and left else len(opened) / self._worth if self._worth else 1.0
@@ -212,13 +215,13 @@ class Minesweeper(Game):
         return f"row {row + 1} column {column + 1}"
 
     def _board(self) -> str:
-        signs = [
-            str(number) if number != CLOSED else "F" if cell in self._flags else "."
-            for cell, number in enumerate(self._shown)
-        ]
-        return " ".join("".join(signs[row : row + self.size]) for row in range(0, self.size**2, self.size))
+        signs = [_SIGNS[number] for number in self._shown]
+        for cell in self._flags:
+            signs[cell] = "F"
+        return " ".join(["".join(signs[row : row + self.size]) for row in range(0, self.size**2, self.size)])
 
 
+@lru_cache(maxsize=1 << 10)
 def _verb(action: str) -> str | None:
     """What an utterance wants to do: the one verb in it, ``reveal`` where there is none."""
     said = words(action)

@@ -20,32 +20,36 @@ _EMPTY, _MERGES, _ORDER, _SIZE = 270.0, 700.0, 47.0, 11.0  # weights of what mak
 _ROW_VALUE = 200_000.0  # so that any board is better than a lost one, which counts 0
 _WON = 10_000_000.0
 
-Board = list[list[int]]
+Row = tuple[int, ...]
+Board = tuple[Row, ...]
 Codes = NDArray[np.int64]
 Values = NDArray[np.float64]
 
 
-def slide_row(row: list[int]) -> tuple[list[int], int]:
-    """A row after its tiles went left, and the sum of the tiles that were merged."""
+@lru_cache(maxsize=1 << 14)
+def slide_row(row: Row, backwards: bool = False) -> tuple[Row, int]:
+    """A row after its tiles went left (or right), and the sum of the tiles that were merged."""
     tiles = [tile for tile in row if tile]
+    if not backwards:
+        tiles.reverse()
     after: list[int] = []
     points = 0
     while tiles:
-        tile = tiles.pop(0)
-        if tiles[:1] == [tile]:
-            tile = tiles.pop(0) + 1
+        tile = tiles.pop()
+        if tiles[-1:] == [tile]:
+            tile = tiles.pop() + 1
             points += 1 << tile
         after.append(tile)
-    return after + [0] * (len(row) - len(after)), points
+    after += [0] * (len(row) - len(after))
+    return tuple(reversed(after) if backwards else after), points
 
 
 def slide(board: Board, direction: str) -> tuple[Board, int]:
     """A board after its tiles went in a direction, and the sum of the tiles that were merged."""
     turned, backwards = direction in ("up", "down"), direction in ("right", "down")
-    rows = [list(row) for row in zip(*board, strict=True)] if turned else board
-    slid = [slide_row(row[::-1] if backwards else row) for row in rows]
-    after = [row[::-1] if backwards else row for row, _ in slid]
-    return [list(row) for row in zip(*after, strict=True)] if turned else after, sum(points for _, points in slid)
+    slid = [slide_row(row, backwards) for row in (zip(*board, strict=True) if turned else board)]
+    after = tuple([row for row, _ in slid])
+    return tuple(zip(*after, strict=True)) if turned else after, sum([points for _, points in slid])
 
 
 @lru_cache(maxsize=1 << 12)
@@ -91,7 +95,8 @@ class _Rows(NamedTuple):
 def _rows(size: int, base: int) -> _Rows:
     tiles = np.indices((base,) * size).reshape(size, -1).T
     cells = base ** np.arange(size * size)[::-1]
-    slid = np.array([(slide_row(row)[0], slide_row(row[::-1])[0][::-1]) for row in tiles.tolist()]) @ cells[-size:]
+    rows = list(map(tuple, tiles.tolist()))
+    slid = np.array([(slide_row(row)[0], slide_row(row, backwards=True)[0]) for row in rows]) @ cells[-size:]
     return _Rows(
         left=slid[:, 0],
         right=slid[:, 1],

@@ -40,6 +40,8 @@ def read_word(text: str, length: int, ignored: Collection[str] = ()) -> str | No
 
     Words as in *my guess is* do not count beside another, nor ``ignored`` ones, nor unlisted ones beside a listed one.
     """
+    if text in _listed(length):
+        return text
     said = parsing.words(text)
     if len(said) == length and all(len(word) == 1 for word in said):
         said = ["".join(said)]

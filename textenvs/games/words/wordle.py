@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from textenvs.game import Game, Turn
 from textenvs.games.words.english import english_words, is_listed, read_word
-from textenvs.games.words.wordle_solver import GREEN, GREY, YELLOW, best_guess, colours, feedback, letters
+from textenvs.games.words.wordle_solver import GREEN, GREY, YELLOW, best_guess, coloured, feedback, letters
 
 _COLOURS = {GREY: "grey", YELLOW: "yellow", GREEN: "green"}
 _TRIES = 6
@@ -122,7 +122,7 @@ class Wordle(Game):
         self._answer = int(rng.integers(self.words))
         self._decoys = rng.integers(self.words, size=(_TRIES, _CHOICES - 1))
         self._possible = np.ones(self.words, np.bool_)
-        self._unread: list[tuple[str, int]] = []
+        self._unread: list[str] = []
         self._tries = 0
         named = f" it is one of {', '.join(self._words)}." if self.words <= _NAMED else ""
         return (
@@ -146,10 +146,9 @@ class Wordle(Game):
         word = self._words[self._answer]
         if guess == word:
             return Turn(f"yes, it is {word}.", 0.0, True, {"success": True})
-        code = int(feedback(letters((guess,)), letters((word,)))[0, 0])
-        self._unread.append((guess, code))
-        coloured = zip(guess, colours(code, self.length), strict=True)
-        reply = f"{', '.join(f'{letter} {_COLOURS[colour]}' for letter, colour in coloured)}."
+        self._unread.append(guess)
+        told = [f"{letter} {_COLOURS[colour]}" for letter, colour in zip(guess, coloured(guess, word), strict=True)]
+        reply = f"{', '.join(told)}."
         if self._tries < _TRIES:
             return Turn(reply, -1.0)
         return Turn(f"{reply} the word was {word}.", -1.0, True, {"success": False})
@@ -170,7 +169,8 @@ class Wordle(Game):
     @property
     def _left(self) -> NDArray[np.bool_]:
         """Which words agree with all answers; brought up to date when asked for, which a player's step does not."""
-        for guess, code in self._unread:
-            self._possible &= feedback(letters((guess,)), letters(self._words))[0] == code
+        for guess in self._unread:
+            codes = feedback(letters((guess,)), letters(self._words))[0]
+            self._possible &= codes == codes[self._answer]
         self._unread.clear()
         return self._possible

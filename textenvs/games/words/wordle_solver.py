@@ -36,9 +36,15 @@ def feedback(guesses: NDArray[np.uint8], answers: NDArray[np.uint8]) -> NDArray[
     return code
 
 
-def colours(code: int, length: int) -> list[int]:
-    """The colours in a code of ``feedback``."""
-    return [code // 3**place % 3 for place in reversed(range(length))]
+def coloured(guess: str, answer: str) -> list[int]:
+    """``feedback`` of one guess and one answer, a colour for each letter."""
+    found = [GREEN if said == letter else GREY for said, letter in zip(guess, answer, strict=True)]
+    spare = [letter for colour, letter in zip(found, answer, strict=True) if colour != GREEN]
+    for i, said in enumerate(guess):
+        if found[i] != GREEN and said in spare:
+            found[i] = YELLOW
+            spare.remove(said)
+    return found
 
 
 @lru_cache(maxsize=8)
