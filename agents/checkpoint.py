@@ -17,6 +17,7 @@ from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
 
 from agents.backbones import TINY
+from agents.backbones.loading import quietly
 from agents.backbones.tokenizers import shipped_tokenizer
 from agents.learners.table import make, tokenizer_of
 from agents.memory import PackedReplayBuffer
@@ -116,12 +117,17 @@ def export(model: BaseAlgorithm, folder: str | os.PathLike[str]) -> Path:
     folder = Path(folder)
     policy: Any = model.policy
     reader = policy.reader if hasattr(policy, "reader") else policy.q_net.reader
-    language_model = reader.backbone.model
+    write_folder(reader.backbone.model, _tokenizer(model), folder)
+    return folder
+
+
+def write_folder(language_model: Any, tokenizer: Any, folder: Path) -> None:
+    """Write a model and a tokenizer of ``transformers``, LoRA adapters merged in."""
     if any("lora_" in name for name, _ in language_model.named_parameters()):
         language_model = _merged(language_model)
-    language_model.save_pretrained(folder)
-    _tokenizer(model).save_pretrained(folder)
-    return folder
+    with quietly():
+        language_model.save_pretrained(folder)
+        tokenizer.save_pretrained(folder)
 
 
 def _tokenizer(model: BaseAlgorithm) -> Any:

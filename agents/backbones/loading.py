@@ -154,7 +154,7 @@ def _pretrained(name: str, kind: str) -> tuple[type[Backbone], Any]:
         if path.suffix == ".gguf":
             if not path.is_file():
                 raise OSError(f"no file {path}")
-            with _quietly():
+            with quietly():
                 model = _from_gguf(path)
             return _kind_of(model.config, kind), model
         config = AutoConfig.from_pretrained(str(path))
@@ -162,7 +162,7 @@ def _pretrained(name: str, kind: str) -> tuple[type[Backbone], Any]:
         raise _missing(name, path, error) from error
     backbone = _kind_of(config, kind)
     try:
-        with _quietly(path.exists()):
+        with quietly(path.exists()):
             return backbone, backbone.from_pretrained(str(path))
     except (OSError, ValueError) as error:
         raise _missing(name, path, error) from error
@@ -178,8 +178,8 @@ def _missing(name: str, path: Path, error: Exception) -> Exception:
 
 
 @contextmanager
-def _quietly(local: bool = True) -> Iterator[None]:
-    """No progress bar where a file is only read from disk, and no table of heads that are made anew."""
+def quietly(local: bool = True) -> Iterator[None]:
+    """No progress bar where files are only on this disk, and no table of heads that are made anew."""
     from transformers.utils import logging
 
     shown, verbosity = logging.is_progress_bar_enabled(), logging.get_verbosity()

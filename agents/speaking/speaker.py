@@ -63,13 +63,9 @@ class Speaker:
             return save(self.learner, path)
         if path.is_file():
             raise ValueError(f"{path} is a file: give a folder")
-        from agents.checkpoint import _merged
+        from agents.checkpoint import write_folder
 
-        model = self.backbone.model
-        if any("lora_" in name for name, _ in model.named_parameters()):
-            model = _merged(model)
-        model.save_pretrained(path)
-        self._source().save_pretrained(path)
+        write_folder(self.backbone.model, self._source(), path)
         return path
 
     def _source(self) -> Any:

@@ -71,11 +71,15 @@ def test_every_kind_of_backbone_resumes_exactly(
 
 
 @pytest.mark.parametrize("name", SMALL_BACKBONES)
-def test_every_kind_of_backbone_is_exported_with_its_tokenizer(name: str, tmp_path: Path) -> None:
+def test_every_kind_of_backbone_is_exported_with_its_tokenizer(
+    name: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
     settings = {**PPO, "learning_rate": 1e-2}
     model = agents.make("ppo", "TextGuessNumber-v0", SMALL_BACKBONES[name], num_envs=2, **settings)
     model.learn(32)
+    capfd.readouterr()
     agents.export(model, tmp_path / "out")
+    assert capfd.readouterr() == ("", "")  # transformers would draw a progress bar
     ours, again = model.policy.reader.backbone, agents.load_backbone(tmp_path / "out")  # type: ignore[union-attr]
     ids = torch.randint(8, 500, (2, 12))
     with torch.no_grad():
