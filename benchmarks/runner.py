@@ -14,6 +14,7 @@ from multiprocessing.connection import Connection, wait
 from pathlib import Path
 from typing import Any
 
+from filelock import FileLock, Timeout
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
@@ -40,10 +41,30 @@ def run(
         How many cells are finished in all, and how many failed.
 
     Raises:
+        ValueError: another run writes into the folder.
         KeyboardInterrupt: at Ctrl-C; running cells are lost, finished ones stay.
     """
     console = console or Console()
     folder.mkdir(parents=True, exist_ok=True)
+    with _alone(folder):
+        return _run(cells, folder, jobs, ray, console)
+
+
+@contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """Hold the folder against other runs; the system lets go of it when this process dies."""
+    lock = FileLock(folder / ".lock")
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        raise ValueError(f"another run writes into {folder}: wait for its end, or give --out another folder") from None
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def _run(cells: Sequence[Cell], folder: Path, jobs: int, ray: str | None, console: Console) -> tuple[int, int]:
     storage.remove_leftovers(folder)
     waiting = [cell for cell in cells if not storage.finished(folder, cell)]
     done = len(cells) - len(waiting)

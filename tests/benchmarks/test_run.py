@@ -153,7 +153,9 @@ def test_what_is_finished_is_not_played_again(tmp_path: Path) -> None:
     first.write_text(content.decode()[:-20])  # as no write of ours leaves it
     assert run(cells, tmp_path, jobs=0) == (2, 0)
     assert without_times(json.loads(first.read_text())) == without_times(json.loads(content))
-    assert sorted(path.name for path in tmp_path.iterdir()) == sorted(cell.filename for cell in cells)
+    assert sorted(path.name for path in tmp_path.iterdir() if path.name != ".lock") == sorted(
+        cell.filename for cell in cells
+    )
 
 
 SLOW = """
@@ -169,7 +171,9 @@ def say(messages):
 
 
 def test_a_killed_run_goes_on_where_it_was(tmp_path: Path) -> None:
-    """``kill -9`` amid the second cell; the same command then plays the rest, and its workers are gone."""
+    """``kill -9`` amid the third cell, a second run refused before; the same command then plays the rest, and no worker
+    is left.
+    """
     (tmp_path / "slow.py").write_text(SLOW)
     (tmp_path / "own.toml").write_text(
         f'ids = ["{BANDIT}", "{GUESS}"]\nplayers = ["expert", "slow:say"]\nseeds = 1\nepisodes = 6\n'
@@ -180,6 +184,8 @@ def test_a_killed_run_goes_on_where_it_was(tmp_path: Path) -> None:
     deadline = time.monotonic() + 120
     while len(list((tmp_path / "out").glob("*.json"))) < 2 and time.monotonic() < deadline:
         time.sleep(0.1)
+    meanwhile = subprocess.run(command, cwd=tmp_path, env=env, capture_output=True, text=True)
+    assert meanwhile.returncode and "another run writes into out" in meanwhile.stdout + meanwhile.stderr
     running.send_signal(signal.SIGKILL)
     running.wait()
     finished = results(tmp_path / "out")
