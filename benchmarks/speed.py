@@ -156,7 +156,9 @@ def run(args: argparse.Namespace, console: Console | None = None) -> int:
         except ImportError as error:
             left_out[name] = str(error)
             console.print(f"  left out: {error}")
-            continue
+        except Exception as error:  # whatever another package does when it is not at home; the others are measured
+            left_out[name] = f"{type(error).__name__}: {error}"
+            console.print(f"  failed: {left_out[name]}", markup=False)
         _save(args, found, left_out)
     console.print(table(found))
     return 0 if found else 1
