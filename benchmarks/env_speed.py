@@ -7,7 +7,8 @@
 
 Players are random. Repeats are interleaved and ratios are of medians. GEM (``gem-llm``) and TextArena (``textarena``)
 are optional: what is not installed is left out and named. GEM's word games want a corpus from the network; they get
-this package's word list in its place. GEM's Hanoi has no random player and gets one.
+this package's word list in its place. GEM's Hanoi and Sudoku have no
+random player and get one.
 """
 
 from __future__ import annotations
@@ -79,10 +80,11 @@ def gem_sample(id: str, steps: int) -> Sample:
     _offline_words()
     with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
         env = gem.make(id)
-    say = env.sample_random_action
+    say, draw = env.sample_random_action, random.Random(0)
     if "Hanoi" in id:
-        moves = [f"\\boxed{{{a} {b}}}" for a in "ABC" for b in "ABC" if a != b]
-        say = partial(random.Random(0).choice, moves)
+        say = partial(draw.choice, [f"\\boxed{{{a} {b}}}" for a in "ABC" for b in "ABC" if a != b])
+    elif "Sudoku" in id:
+        say = lambda: f"\\boxed{{{draw.randint(1, 9)} {draw.randint(1, 9)} {draw.randint(1, 9)}}}"  # noqa: E731
 
     def step(said: str) -> bool:
         _, _, terminated, truncated, _ = env.step(said)

@@ -12,7 +12,7 @@ from textenvs.game import Game, Turn
 from textenvs.games.words.english import english_words, is_listed, read_word
 from textenvs.games.words.wordle_solver import GREEN, GREY, YELLOW, best_guess, coloured, feedback, letters
 
-_COLOURS = {GREY: "grey", YELLOW: "yellow", GREEN: "green"}
+_COLOURS = {GREY: " grey", YELLOW: " yellow", GREEN: " green"}
 _TRIES = 6
 _NAMED = 30  # so many words or fewer are named in the opening
 _COMMON = 2300  # from so many words they are drawn
@@ -147,7 +147,7 @@ class Wordle(Game):
         if guess == word:
             return Turn(f"yes, it is {word}.", 0.0, True, {"success": True})
         self._unread.append(guess)
-        told = [f"{letter} {_COLOURS[colour]}" for letter, colour in zip(guess, coloured(guess, word), strict=True)]
+        told = [letter + _COLOURS[colour] for letter, colour in zip(guess, coloured(guess, word), strict=True)]
         reply = f"{', '.join(told)}."
         if self._tries < _TRIES:
             return Turn(reply, -1.0)

@@ -38,10 +38,15 @@ def feedback(guesses: NDArray[np.uint8], answers: NDArray[np.uint8]) -> NDArray[
 
 def coloured(guess: str, answer: str) -> list[int]:
     """``feedback`` of one guess and one answer, a colour for each letter."""
-    found = [GREEN if said == letter else GREY for said, letter in zip(guess, answer, strict=True)]
-    spare = [letter for colour, letter in zip(found, answer, strict=True) if colour != GREEN]
+    found, spare = [], []
+    for said, letter in zip(guess, answer, strict=True):
+        if said == letter:
+            found.append(GREEN)
+        else:
+            found.append(GREY)
+            spare.append(letter)
     for i, said in enumerate(guess):
-        if found[i] != GREEN and said in spare:
+        if said in spare and found[i] == GREY:
             found[i] = YELLOW
             spare.remove(said)
     return found
