@@ -21,6 +21,8 @@ from textenvs.tokens.tokenizer import Tokenizer, load_tokenizer, replace_surroga
 
 ACTION_LEVELS = ("turn", "token", "choice")
 SPLITS = ("train", "test", "all")
+# Keywords that say in which form a game is played; the episodes are the same.
+FORM_KEYWORDS = ("action_level", "as_text", "tokenizer", "window", "max_utterance_tokens", "constrain")
 _MAX_DRAWS = 1000  # a split that holds one instance in a hundred is still found (1 - 4e-5)
 _MAX_SEED = 1 << 53  # every JSON reader keeps integers exact up to here
 _MAX_ACTION_CHARACTERS = 1 << 12
