@@ -321,7 +321,7 @@ class TextEnv(gymnasium.Env[Any, Any]):
             return self._start_episode(_require_int("episode_seed", options["episode_seed"], 0))
         for _ in range(_MAX_DRAWS):
             opening = self._start_episode(int(self.np_random.integers(_MAX_SEED)))
-            if self._in_split():
+            if self.in_split():
                 return opening
         self._ended, self._episode_seed = False, None
         raise ValueError(
@@ -427,7 +427,8 @@ class TextEnv(gymnasium.Env[Any, Any]):
         self._info = {"text": opening, "episode_seed": episode_seed, "turns": 0}
         return opening
 
-    def _in_split(self) -> bool:
+    def in_split(self) -> bool:
+        """Whether the instance of this episode, as it is after ``reset``, belongs to ``split``."""
         instance = None if self.split == "all" else self.game.instance()
         if instance is None:
             return True

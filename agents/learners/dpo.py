@@ -19,8 +19,9 @@ class DPO(EpisodicAlgorithm):
     Optimization", eq. 7; sampled from the policy itself as in Guo et al. 2024, "Direct Language Model Alignment from
     Online AI Feedback").
 
-    Each group's best episode is held against its worst, of recorded episodes the best of an episode seed; groups whose returns are all equal teach nothing. An episode's
-    log-probability is the sum over its steps: over the agent's own words, not the environment's.
+    Each group's best episode is held against its worst (of recorded episodes, those with the same episode seed are a
+    group); groups whose returns are all equal teach nothing. An episode's log-probability is the sum over its steps:
+    over the agent's own words, not the environment's.
 
     Args:
         beta: how closely to stay to the starting policy.
@@ -55,8 +56,8 @@ class DPO(EpisodicAlgorithm):
         pairs = preferences(returns, np.array([each.episode_seed for each in episodes]))
         if not len(pairs):
             raise ValueError(
-                "no two recorded episodes have the same episode_seed and different returns, so that none is better than "
-                "another: record two players with the same --seed and join their files"
+                "no two recorded episodes have the same episode_seed and different returns, so that none is better "
+                "than another: record two players with the same --seed and join their files"
             )
         return [[episodes[place] for place in pair] for pair in pairs]
 

@@ -12,7 +12,7 @@ from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
 from stable_baselines3.common.type_aliases import GymEnv, Schedule
 from torch import Tensor
 
-from agents.learners.recorded import Recorded, Reciter
+from agents.learners.recorded import Reciter, Recorded
 from agents.memory.episodes import EpisodeBuffer
 from agents.vec_env import TextVecEnv
 from textenvs.recording import Recording
@@ -26,8 +26,8 @@ class EpisodicAlgorithm(OnPolicyAlgorithm):
     The ``group_size`` episodes of a group begin in the same state (the environment's episode seed). A row that has no
     episode left to play goes on outside the count until the last one ends.
 
-    With ``recorded`` episodes a round plays those again: the groups of the next ``n_starts`` lessons, in passes over all
-    lessons, each in an order of its own.
+    With ``recorded`` episodes a round plays those again: the next ``n_starts`` lessons, in passes over all lessons,
+    each in an order of its own.
 
     Args:
         policy: an actor-critic policy class.

@@ -26,8 +26,8 @@ class ILQL(OffPolicyAlgorithm):
     Language Q Learning", sec. 4).
 
     What is learned from is what a teacher does, the game's expert who errs, or recorded episodes; what the learner
-    itself would do is never tried. ``implicit_losses`` has the equations. Acting weighs the words of a model that imitates the teacher by their
-    advantage: see ``TokenImplicitQPolicy``, whose ``beta`` is given by ``policy_kwargs``.
+    itself would do is never tried. ``implicit_losses`` has the equations. Acting weighs the words of a model that
+    imitates the teacher by their advantage: see ``TokenImplicitQPolicy``, whose ``beta`` is given by ``policy_kwargs``.
 
     Args:
         policy: ``TokenImplicitQPolicy``.

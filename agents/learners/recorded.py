@@ -16,9 +16,6 @@ from agents.vec_env import TextVecEnv
 from textenvs.env import FORM_KEYWORDS, TextEnv
 from textenvs.recording import Recording, UnsayableError, difference, read
 
-_DEFAULTS = {"level": "medium", "split": "train"}
-
-
 class Recorded:
     """The episodes of a file of ``textenvs record``, or of a Minari dataset, as a learner's environments play them.
 
@@ -50,7 +47,7 @@ class Recorded:
         if not found:
             raise ValueError(f"{self.dataset} holds no episodes: `textenvs record {self.env_id}` records some")
         for number, each in enumerate(found, 1):
-            self._require_same_game(number, each)
+            self._require_same_game(number, each, env)
         self._require_room(found, env)
         kept = []
         for number, each in enumerate(found, 1):
@@ -88,18 +85,16 @@ class Recorded:
         longest = max(lengths)
         if longest > env.max_utterance_tokens:
             raise ValueError(
-                f"{self.dataset}, episode {lengths.index(longest) + 1}: an utterance has {longest} tokens, more than max_utterance_tokens="
-                f"{env.max_utterance_tokens}: give env_kwargs={{'max_utterance_tokens': {longest}}} (--env "
-                f"max_utterance_tokens={longest}), and a window with room for it"
+                f"{self.dataset}, episode {lengths.index(longest) + 1}: an utterance has {longest} tokens, more than "
+                f"max_utterance_tokens={env.max_utterance_tokens}: give env_kwargs={{'max_utterance_tokens': {longest}}} "
+                f"(--env max_utterance_tokens={longest}), and a window with room for it"
             )
 
-    def _require_same_game(self, number: int, recording: Recording) -> None:
+    def _require_same_game(self, number: int, recording: Recording, env: TextEnv) -> None:
         where = f"{self.dataset}, episode {number}"
         if recording.env != self.env_id:
             raise ValueError(f"{where} is of {recording.env}, the learner plays {self.env_id}: give one of its own")
         own, its = _knobs(self.env_kwargs), _knobs(recording.kwargs)
-        if own["split"] == "all":
-            its["split"] = "all"
         for name in sorted({*own, *its}):
             if own.get(name) != its.get(name):
                 told = f"{name}={its[name]!r}" if name in its else f"no {name}"
@@ -107,17 +102,21 @@ class Recorded:
                 mend = f"leave {name} out"
                 if name in its:
                     mend = f"give env_kwargs={{{name!r}: {its[name]!r}}} (--env {name}={its[name]})"
-                if name == "split":
-                    mend = f"record --split {own[name]}, or give env_kwargs={{'split': 'all'}} (--env split=all)"
                 raise ValueError(f"{where} was recorded with {told}, the learner has {has}: {mend}")
+        env.reset(options={"episode_seed": recording.episode_seed})
+        if not env.in_split():
+            raise ValueError(
+                f"{where} is an instance outside split={env.split!r}: leave it out (textenvs record --split {env.split}), "
+                "or give env_kwargs={'split': 'all'} (--env split=all)"
+            )
 
     def _refuse(self, number: int, recording: Recording, wrong: str) -> None:
         """Say what came out otherwise, and why."""
         where = f"{self.dataset}, episode {number}"
         if difference(recording) is None:
             raise ValueError(
-                f"{where} comes out again in text, but not through this tokenizer, which changes what is said: {wrong}; "
-                "give another tokenizer"
+                f"{where} comes out again in text, but not through this tokenizer, which changes what is said: "
+                f"{wrong}; give another tokenizer"
             )
         raise ValueError(
             f"{where} does not come out again: {wrong}; it was recorded with another version, or changed "
@@ -197,6 +196,7 @@ def _lengths(recording: Recording, env: TextEnv) -> list[int]:
 
 
 def _knobs(kwargs: Mapping[str, Any]) -> dict[str, Any]:
-    """The keywords that make the game, as JSON knows them."""
-    given = {name: value for name, value in {**_DEFAULTS, **kwargs}.items() if name not in FORM_KEYWORDS}
+    """The keywords that make an episode of its seed, as JSON knows them."""
+    own = {name: value for name, value in kwargs.items() if name not in (*FORM_KEYWORDS, "split")}
+    given = {"level": "medium", **own}
     return json.loads(json.dumps(given, default=str))

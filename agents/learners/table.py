@@ -294,7 +294,7 @@ def remake(
     dataset: str | None,
     overrides: Mapping[str, Any],
 ) -> BaseAlgorithm:
-    """What ``make`` makes, of its ``recipe``: nothing is read from the dataset before it is learned from, and the replay
+    """What ``make`` makes, from its ``recipe``: the dataset is not read before it is learned from, and the replay
     buffer is empty."""
     row = _row(learner)
     known = keywords(row.algorithm)
