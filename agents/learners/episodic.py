@@ -119,7 +119,9 @@ class EpisodicAlgorithm(OnPolicyAlgorithm):
     def _draw_lessons(self) -> list[tuple[int, Recording]]:
         """The (group, episode) of one round of recorded episodes, the first one last."""
         assert self.recorded is not None
-        self._lessons = self._lessons or self.lessons(self.recorded.episodes)
+        if not self._lessons:
+            self._lessons = self.lessons(self.recorded.episodes)
+            self.to_come = [place for place in self.to_come if place < len(self._lessons)]  # of a saved learner
         drawn: list[tuple[int, Recording]] = []
         for group in range(min(self.n_starts, len(self._lessons))):
             if not self.to_come:

@@ -264,6 +264,8 @@ def make(
     if not row.recorded:
         able = ", ".join(sorted(name for name, each in LEARNERS.items() if each.recorded))
         raise ValueError(f"{learner} learns from what it does itself: dataset goes with {able}")
+    if "error" in overrides:
+        raise ValueError("error is a teacher's, and with a dataset there is none: leave it out")
     env_kwargs = _fitting(learner, env_id, env_kwargs or {})
     recorded = Recorded(str(dataset), env_id, {**env_kwargs, **_tokenizer(backbone, env_kwargs)})
     episodes = recorded.episodes

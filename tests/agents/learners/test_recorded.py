@@ -350,6 +350,8 @@ def test_only_learners_that_can_take_a_dataset_do(expert: Path, tmp_path: Path) 
         make("bc", "turn", "nothing.jsonl")
     with pytest.raises(ValueError, match="buffer_size=5 is too small for the recorded episodes: give at least"):
         make("ilql", "choice", expert, buffer_size=5)
+    with pytest.raises(ValueError, match="error is a teacher's, and with a dataset there is none"):
+        make("bc", "turn", expert, error=0.5)
     (tmp_path / "empty.jsonl").write_text("")
     with pytest.raises(ValueError, match="holds no episodes"):
         make("bc", "turn", tmp_path / "empty.jsonl")
