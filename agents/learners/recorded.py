@@ -16,6 +16,7 @@ from agents.vec_env import TextVecEnv
 from textenvs.env import FORM_KEYWORDS, TextEnv
 from textenvs.recording import Recording, UnsayableError, difference, read
 
+
 class Recorded:
     """The episodes of a file of ``textenvs record``, or of a Minari dataset, as a learner's environments play them.
 
@@ -86,8 +87,8 @@ class Recorded:
         if longest > env.max_utterance_tokens:
             raise ValueError(
                 f"{self.dataset}, episode {lengths.index(longest) + 1}: an utterance has {longest} tokens, more than "
-                f"max_utterance_tokens={env.max_utterance_tokens}: give env_kwargs={{'max_utterance_tokens': {longest}}} "
-                f"(--env max_utterance_tokens={longest}), and a window with room for it"
+                f"max_utterance_tokens={env.max_utterance_tokens}: give env_kwargs={{'max_utterance_tokens': "
+                f"{longest}}} (--env max_utterance_tokens={longest}), and a window with room for it"
             )
 
     def _require_same_game(self, number: int, recording: Recording, env: TextEnv) -> None:
@@ -106,8 +107,8 @@ class Recorded:
         env.reset(options={"episode_seed": recording.episode_seed})
         if not env.in_split():
             raise ValueError(
-                f"{where} is an instance outside split={env.split!r}: leave it out (textenvs record --split {env.split}), "
-                "or give env_kwargs={'split': 'all'} (--env split=all)"
+                f"{where} is an instance outside split={env.split!r}: leave it out (textenvs record --split "
+                f"{env.split}), or give env_kwargs={{'split': 'all'}} (--env split=all)"
             )
 
     def _refuse(self, number: int, recording: Recording, wrong: str) -> None:

@@ -29,7 +29,9 @@ def test_it_trains_for_a_time_and_writes_what_it_found(quick: None, tmp_path: Pa
     console = Console(file=screen, width=200)
     assert real_models.run("tiny", ["ppo", "grpo"], 0.01, 2, 6, out, console) == 0
     document = json.loads(out.read_text("utf-8"))
-    assert [(each["learner"], each["seed"]) for each in document["runs"]] == [(n, s) for n in ("ppo", "grpo") for s in (0, 1)]
+    assert [(each["learner"], each["seed"]) for each in document["runs"]] == [
+        (n, s) for n in ("ppo", "grpo") for s in (0, 1)
+    ]
     assert document["model"] == "tiny" and document["environment"]["id"] == real_models.ENV_ID
     for each in document["runs"]:
         assert each["timesteps"] > 0 and each["seconds"] >= 0.6
