@@ -17,7 +17,8 @@ from benchmarks.models import real_model
 @pytest.fixture
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """The shipped model with a short window, and little of everything."""
-    monkeypatch.setattr(real_models, "_ENV", {**real_models._ENV, "tokenizer": "textenvs"})
+    short = {"tokenizer": "textenvs", "window": 192, "max_utterance_tokens": 3}
+    monkeypatch.setattr(real_models, "_ENV", {**real_models._ENV, **short})
     small = {"ppo": {"num_envs": 4, "n_steps": 8, "batch_size": 32}, "grpo": {"num_envs": 4, "n_starts": 2}}
     settings = {name: {**real_models.SETTINGS[name], **own} for name, own in small.items()}
     monkeypatch.setattr(real_models, "SETTINGS", settings)
