@@ -133,9 +133,10 @@ class ILQL(OffPolicyAlgorithm):
         self.offline = True
         old: Any = self.replay_buffer
         keywords = {**self.replay_buffer_kwargs, "n_envs": 1, "device": self.device}
-        self.replay_buffer = type(old)(self.buffer_size, self.observation_space, old.action_space, **keywords)
+        new = type(old)(self.buffer_size, self.observation_space, old.action_space, **keywords)
         if hasattr(old, "masks"):
-            self.replay_buffer.masks = old.masks  # type: ignore[attr-defined]
+            new.masks = old.masks
+        self.replay_buffer = new
 
     def collect_rollouts(self, env: Any, callback: Any, train_freq: TrainFreq, *args: Any, **keywords: Any) -> Any:
         """As the base class; of recorded episodes all are there."""
@@ -144,7 +145,8 @@ class ILQL(OffPolicyAlgorithm):
         callback.on_rollout_start()
         steps = train_freq.frequency * env.num_envs
         self.num_timesteps += steps
-        infos, dones = [{}] * env.num_envs, np.zeros(env.num_envs, dtype=bool)  # what callbacks look for
+        infos: list[dict[str, Any]] = [{}] * env.num_envs  # what callbacks look for, as well as dones
+        dones = np.zeros(env.num_envs, dtype=bool)  # noqa: F841
         callback.update_locals(locals())
         going_on = callback.on_step()
         self._update_current_progress_remaining(self.num_timesteps, self._total_timesteps)

@@ -44,7 +44,7 @@ class BC(EpisodicAlgorithm):
         """Each of the best episodes by itself."""
         seeds = np.array([each.episode_seed if self.group_size > 1 else 0 for each in episodes])
         kept = best(np.array([sum(each.rewards) for each in episodes]), seeds, self.top)
-        return [[episodes[place]] for place in np.flatnonzero(kept)]
+        return [[episodes[place]] for place in np.flatnonzero(kept).tolist()]
 
     def train(self) -> None:
         """``n_epochs`` passes over the episodes kept."""

@@ -180,9 +180,9 @@ def fill(buffer: Any, envs: TextVecEnv, episodes: Sequence[Recording]) -> None:
         after, rewards, dones, infos = envs.step(actions)
         after, next_observations = np.array(after), np.array(after)
         broken_off = reciter.silent(envs.envs.rows) & ~dones
-        for row in np.flatnonzero(dones):
+        for row in np.flatnonzero(dones).tolist():
             next_observations[row] = infos[row]["terminal_observation"]
-        for row in np.flatnonzero(broken_off):
+        for row in np.flatnonzero(broken_off).tolist():
             infos[row]["TimeLimit.truncated"] = True
             if masked:
                 infos[row]["terminal_mask"] = envs.action_masks()[row]
