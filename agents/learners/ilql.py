@@ -146,7 +146,7 @@ class ILQL(OffPolicyAlgorithm):
         steps = train_freq.frequency * env.num_envs
         self.num_timesteps += steps
         infos: list[dict[str, Any]] = [{}] * env.num_envs  # what callbacks look for, as well as dones
-        dones = np.zeros(env.num_envs, dtype=bool)  # noqa: F841
+        dones = np.zeros(env.num_envs, dtype=bool)
         callback.update_locals(locals())
         going_on = callback.on_step()
         self._update_current_progress_remaining(self.num_timesteps, self._total_timesteps)
