@@ -37,9 +37,9 @@ _PLAYS = {"sampled": False, "greedy": True}  # the first is what is trained
 SETTINGS: dict[str, dict[str, Any]] = {
     "ppo": {
         "num_envs": 16,
-        "n_steps": 16,
-        "batch_size": 64,
-        "n_epochs": 1,
+        "n_steps": 32,
+        "batch_size": 128,
+        "n_epochs": 2,
         "learning_rate": 1e-3,
         "gamma": 0.5,  # the sooner it answers the better
         "policy_kwargs": _LORA,
