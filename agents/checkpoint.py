@@ -19,7 +19,7 @@ from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
 from agents.backbones import TINY
 from agents.backbones.loading import quietly
 from agents.backbones.tokenizers import shipped_tokenizer
-from agents.learners.table import make, tokenizer_of
+from agents.learners.table import remake, tokenizer_of
 from agents.memory import PackedReplayBuffer
 
 _FORMAT = 1
@@ -87,7 +87,7 @@ def load(path: str | os.PathLike[str]) -> BaseAlgorithm:
     if found != _FORMAT:
         raise ValueError(f"{path} has format {found}, this version reads format {_FORMAT}: update textenvs")
     recipe = json.loads(state["recipe"])
-    model = make(**{key: recipe[key] for key in recipe if key != "overrides"}, **recipe["overrides"])
+    model = remake(**{"dataset": None, **recipe})
     model.policy.load_state_dict(state["policy"])
     model.policy.optimizer.load_state_dict(state["optimizer"])
     for name, value in json.loads(state["counters"]).items():
@@ -156,7 +156,8 @@ def _merged(language_model: Any) -> Any:
 def _counters(model: BaseAlgorithm) -> dict[str, Any]:
     names = ("num_timesteps", "_total_timesteps", "_n_updates", "_episode_num", "_current_progress_remaining")
     counters = {name: getattr(model, name) for name in names if hasattr(model, name)}
-    for name in ("_n_calls", "exploration_rate", "running_mean", "utterances"):  # DQN, DQN, REINFORCE, ILQL
+    # DQN, DQN, REINFORCE, ILQL, learners from recorded episodes
+    for name in ("_n_calls", "exploration_rate", "running_mean", "utterances", "to_come"):
         if hasattr(model, name):
             counters[name] = getattr(model, name)
     return counters

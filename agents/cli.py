@@ -32,7 +32,13 @@ _PROMPTED = {  # options of each kind of prompted player; those of hf are openai
 }
 _PREFERENCES = Path("preferences.jsonl")
 _SHARED = ("window", "max_utterance_tokens", "constrain", "tokenizer")  # keywords that make sense in every game
-_OPTION_OF = {"backbone": "--backbone", "num_envs": "--num-envs", "seed": "--seed", "env_kwargs": "--env"}
+_OPTION_OF = {
+    "backbone": "--backbone",
+    "dataset": "--dataset",
+    "num_envs": "--num-envs",
+    "seed": "--seed",
+    "env_kwargs": "--env",
+}
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -106,6 +112,8 @@ def _parser() -> argparse.ArgumentParser:
     train.add_argument("learner", metavar="LEARNER", help="a name of `agents list`")
     train.add_argument("id", metavar="ID", help="environment id, such as TextDialogue-v0")
     train.add_argument("--backbone", type=_backbone, help=backbone_help)
+    recordings = "learn from these episodes: a file of `textenvs record`, or a Minari dataset (docs/training.md)"
+    train.add_argument("--dataset", metavar="FILE", help=recordings)
     train.add_argument("--level", help="level of the game (medium)")
     train.add_argument("--action-level", help="token, turn or choice (the learner's first)")
     train.add_argument("--timesteps", type=int, help=f"environment steps in all ({_TIMESTEPS})")
@@ -346,7 +354,7 @@ def _new(args: argparse.Namespace) -> BaseAlgorithm:
     from agents.learners import make
 
     overrides = _overrides(args.set)
-    given = {"num_envs": args.num_envs, "seed": args.seed, "backbone": args.backbone}
+    given = {"num_envs": args.num_envs, "seed": args.seed, "backbone": args.backbone, "dataset": args.dataset}
     given = {name: value for name, value in given.items() if value is not None}
     return make(args.learner, args.id, env_kwargs={"level": "medium", **_env_kwargs(args)}, **given, **overrides)
 
@@ -357,9 +365,9 @@ def _resumed(args: argparse.Namespace, checkpoint: Path) -> BaseAlgorithm:
     recipe = model.recipe  # type: ignore[attr-defined]
     own = {"LEARNER": recipe["learner"], "ID": recipe["env_id"]}
     given: dict[str, Any] = {"LEARNER": args.learner, "ID": args.id}
-    for name in ("backbone", "num_envs", "seed"):
+    for name in ("backbone", "dataset", "num_envs", "seed"):
         if getattr(args, name) is not None:
-            own[_OPTION_OF[name]], given[_OPTION_OF[name]] = recipe[name], getattr(args, name)
+            own[_OPTION_OF[name]], given[_OPTION_OF[name]] = recipe.get(name), getattr(args, name)
     for option, saved, values in (
         ("--env", recipe["env_kwargs"], _env_kwargs(args)),
         ("--set", recipe["overrides"], _overrides(args.set)),

@@ -76,6 +76,14 @@ def _parser() -> argparse.ArgumentParser:
     speed = command("speed", _speed, "measure speed side by side with plain learners, TRL and Hugging Face")
     add_arguments(speed)
 
+    real = command("real_models", _real_models, "train adapters of a real language model; play before and after")
+    real.add_argument("--model", metavar="PATH", help="a .gguf file or a folder (SmolLM2-135M-Instruct)")
+    real.add_argument("--learners", nargs="+", default=["ppo", "grpo"], metavar="NAME", help="(ppo and grpo)")
+    real.add_argument("--minutes", type=float, default=15.0, help="of training, each learner and seed (15)")
+    real.add_argument("--seeds", type=int, default=1, metavar="N", help="runs of each learner (1)")
+    real.add_argument("--episodes", type=int, default=200, metavar="N", help="test episodes, before and after (200)")
+    real.add_argument("--out", type=Path, metavar="FILE", help="the results (runs/real_models.json)")
+
     report = command("report", _report, "write the results as a page, or as a table")
     report.add_argument(
         "paths", nargs="*", type=Path, metavar="PATH", help=f"folders or files of results (the last in {RUNS})"
@@ -161,6 +169,12 @@ def _speed(args: argparse.Namespace, console: Console) -> int:
     from benchmarks.speed import run
 
     return run(args, console)
+
+
+def _real_models(args: argparse.Namespace, console: Console) -> int:
+    from benchmarks.real_models import OUT, run
+
+    return run(args.model, args.learners, args.minutes, args.seeds, args.episodes, args.out or OUT, console)
 
 
 def _report(args: argparse.Namespace, console: Console) -> int:

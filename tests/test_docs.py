@@ -27,9 +27,21 @@ def test_a_guide_can_be_followed(
     monkeypatch.setattr(registration, "_table", dict(registration._table))
     before = dict(LEARNERS)
     monkeypatch.setattr(sys, "path", [str(tmp_path), *sys.path])
-    blocks = BLOCK.findall(guide.read_text("utf-8"))
-    assert blocks, f"{guide.name} has nothing to follow"
     request.addfinalizer(lambda: (LEARNERS.clear(), LEARNERS.update(before)))
+    follow(guide, guide.read_text("utf-8"))
+
+
+def test_recorded_episodes_are_learned_as_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    guide = DOCS / "training.md"
+    _, _, rest = guide.read_text("utf-8").partition("## Learn from recorded episodes\n")
+    follow(guide, rest.partition("\n## ")[0])
+
+
+def follow(guide: Path, told: str) -> None:
+    """Run the commands and programs of ``told``, which stands in ``guide``."""
+    blocks = BLOCK.findall(told)
+    assert blocks, f"{guide.name} has nothing to follow"
     for language, text in blocks:
         if language == "python":
             exec(compile(text, str(guide), "exec"), {"__name__": "guide"})

@@ -21,6 +21,8 @@ from textenvs.tokens.tokenizer import Tokenizer, load_tokenizer, replace_surroga
 
 ACTION_LEVELS = ("turn", "token", "choice")
 SPLITS = ("train", "test", "all")
+# Keywords that say in which form a game is played; the episodes are the same.
+FORM_KEYWORDS = ("action_level", "as_text", "tokenizer", "window", "max_utterance_tokens", "constrain")
 _MAX_DRAWS = 1000  # a split that holds one instance in a hundred is still found (1 - 4e-5)
 _MAX_SEED = 1 << 53  # every JSON reader keeps integers exact up to here
 _MAX_ACTION_CHARACTERS = 1 << 12
@@ -319,7 +321,7 @@ class TextEnv(gymnasium.Env[Any, Any]):
             return self._start_episode(_require_int("episode_seed", options["episode_seed"], 0))
         for _ in range(_MAX_DRAWS):
             opening = self._start_episode(int(self.np_random.integers(_MAX_SEED)))
-            if self._in_split():
+            if self.in_split():
                 return opening
         self._ended, self._episode_seed = False, None
         raise ValueError(
@@ -425,7 +427,8 @@ class TextEnv(gymnasium.Env[Any, Any]):
         self._info = {"text": opening, "episode_seed": episode_seed, "turns": 0}
         return opening
 
-    def _in_split(self) -> bool:
+    def in_split(self) -> bool:
+        """Whether the instance of this episode, as it is after ``reset``, belongs to ``split``."""
         instance = None if self.split == "all" else self.game.instance()
         if instance is None:
             return True

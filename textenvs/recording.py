@@ -16,6 +16,7 @@ import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
+from itertools import takewhile
 from pathlib import Path
 from typing import IO, Any
 
@@ -23,7 +24,7 @@ import gymnasium
 import numpy as np
 
 import textenvs
-from textenvs.env import TextEnv
+from textenvs.env import FORM_KEYWORDS, TextEnv
 from textenvs.scores import random_player, table
 from textenvs.tokens.tokenizer import load_tokenizer
 
@@ -163,9 +164,41 @@ def read_jsonl(path: Path) -> Iterator[Recording]:
                     raise ValueError(f"{path}, line {number}: {error}") from None
 
 
-def difference(recording: Recording) -> str | None:
-    """Play a recording again; what came out otherwise, in a sentence, or ``None`` where all of it came again."""
-    env = _text_env(recording.env, recording.kwargs)
+def read(source: str | os.PathLike[str]) -> Iterator[Recording]:
+    """The episodes of a JSON Lines file, or of the Minari dataset with that id.
+
+    Raises:
+        FileNotFoundError: there is neither.
+        ValueError: something in it is no recorded episode.
+    """
+    if Path(source).is_file():
+        yield from read_jsonl(Path(source))
+        return
+    try:
+        yield from read_minari(str(source))
+    except (ImportError, FileNotFoundError):
+        raise FileNotFoundError(
+            f"no file and no Minari dataset {str(source)!r}: `textenvs record ID` writes both"
+        ) from None
+
+
+class UnsayableError(ValueError):
+    """What was said in a recording is not among the choices of the environment that is to play it again."""
+
+
+def difference(recording: Recording, env: TextEnv | None = None) -> str | None:
+    """Play a recording again; what came out otherwise, in a sentence, or ``None`` where all of it came again.
+
+    Args:
+        recording: the episode.
+        env: an environment of the same id and keywords, at any action level, that plays it in tokens; ``None`` plays
+            it in text. The recording's own keywords are not looked at then.
+
+    Raises:
+        UnsayableError: ``env`` offers choices, or holds tokens to them, and an utterance is none of them.
+    """
+    if env is None:
+        env = _text_env(recording.env, recording.kwargs)
     _, info = env.reset(options={"episode_seed": recording.episode_seed})
     heard = [message["content"] for message in recording.messages if message["role"] == "user"]
     if len(heard) != len(recording.rewards) + 1 or len(recording.utterances) != len(recording.rewards):
@@ -177,7 +210,13 @@ def difference(recording: Recording) -> str | None:
     for turn, (said, reward, reply) in enumerate(turns, 1):
         if terminated or truncated:
             return f"the episode ended after {turn - 1} turns, recorded were {len(recording.rewards)}"
-        _, got, terminated, truncated, info = env.step(said)
+        if env.constrain or env.action_level == "choice":
+            offered = env.valid_actions()
+            if said not in offered and (offered or not env.constrain):
+                raise UnsayableError(f"{said!r} in turn {turn} is not among the {len(offered)} choices there")
+        _, got, terminated, truncated, info = env.step(env.encode(said))
+        while env.writing:  # at token level a step is one token
+            _, got, terminated, truncated, info = env.step(env.encode(said))
         if info["text"] != reply:
             return f"turn {turn} is answered {info['text']!r}, recorded was {reply!r}"
         if got != reward:
@@ -235,6 +274,32 @@ def write_minari(recordings: Iterable[Recording], dataset: str) -> Any:
         )
 
 
+def read_minari(dataset: str) -> Iterator[Recording]:
+    """The episodes of a dataset of ``write_minari``, their messages from saying the recorded actions again.
+
+    Raises:
+        FileNotFoundError: no such dataset.
+        ImportError: Minari is not installed.
+        ValueError: it was not written by ``write_minari``, or does not come out again.
+    """
+    recorded, episodes = _minari_episodes(dataset)
+    spec = recorded.spec.env_spec
+    kwargs = {name: value for name, value in spec.kwargs.items() if name not in ("game", *FORM_KEYWORDS)}
+    player = recorded.storage.metadata.get("algorithm_name", "unknown")
+    tokenizer = load_tokenizer(spec.kwargs.get("tokenizer", "textenvs"))
+    for number, (episode_seed, episode) in enumerate(episodes, 1):
+        ids = [list(takewhile(lambda i: i not in (tokenizer.end_id, tokenizer.pad_id), row)) for row in
+               episode.actions.tolist()]  # fmt: skip
+        played = replay(spec.id, player, episode_seed, [tokenizer.decode(each) for each in ids], **kwargs)
+        ends = (bool(episode.terminations[-1]), bool(episode.truncations[-1]))
+        if played.rewards != list(episode.rewards) or (played.terminated, played.truncated) != ends:
+            raise ValueError(
+                f"{dataset}, episode {number}: rewards or the end are others than recorded; it was recorded with "
+                "another version, or changed"
+            )
+        yield played
+
+
 def minari_differences(dataset: str) -> Iterator[str | None]:
     """Play a dataset of ``write_minari`` again: for each episode what came out otherwise, or ``None``.
 
@@ -242,15 +307,10 @@ def minari_differences(dataset: str) -> Iterator[str | None]:
         FileNotFoundError: no such dataset.
         ImportError: Minari is not installed.
     """
-    import minari
-
-    recorded = minari.load_dataset(dataset)
+    recorded, episodes = _minari_episodes(dataset)
     env = recorded.recover_environment()
-    about = recorded.storage.get_episode_metadata(recorded.episode_indices)
-    for episode, metadata in zip(recorded.iterate_episodes(), about, strict=True):
-        if "episode_seed" not in metadata.get("options", {}):
-            raise ValueError(f"{dataset} was not written by textenvs record: its episodes have no episode_seed")
-        observation, _ = env.reset(options={"episode_seed": int(metadata["options"]["episode_seed"])})
+    for episode_seed, episode in episodes:
+        observation, _ = env.reset(options={"episode_seed": episode_seed})
         found = [observation]
         rewards, ends = [], []
         for action in episode.actions:
@@ -266,6 +326,22 @@ def minari_differences(dataset: str) -> Iterator[str | None]:
             and np.array_equal(ends, np.stack((episode.terminations, episode.truncations), axis=1))
         )
         yield None if same else "observations, rewards or the end are others than recorded"
+
+
+def _minari_episodes(dataset: str) -> tuple[Any, Iterator[tuple[int, Any]]]:
+    """A dataset, and the episode seed and the columns of each of its episodes."""
+    import minari
+
+    recorded = minari.load_dataset(dataset)
+    about = recorded.storage.get_episode_metadata(recorded.episode_indices)
+
+    def episodes() -> Iterator[tuple[int, Any]]:
+        for episode, metadata in zip(recorded.iterate_episodes(), about, strict=True):
+            if "episode_seed" not in metadata.get("options", {}):
+                raise ValueError(f"{dataset} was not written by textenvs record: its episodes have no episode_seed")
+            yield int(metadata["options"]["episode_seed"]), episode
+
+    return recorded, episodes()
 
 
 def _room_for(recordings: Sequence[Recording]) -> dict[str, int]:

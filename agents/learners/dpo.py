@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from agents.learners.episodic import EpisodicAlgorithm
+from textenvs.recording import Recording
 
 
 class DPO(EpisodicAlgorithm):
@@ -17,8 +19,9 @@ class DPO(EpisodicAlgorithm):
     Optimization", eq. 7; sampled from the policy itself as in Guo et al. 2024, "Direct Language Model Alignment from
     Online AI Feedback").
 
-    Each group's best episode is held against its worst; groups whose returns are all equal teach nothing. An episode's
-    log-probability is the sum over its steps: over the agent's own words, not the environment's.
+    Each group's best episode is held against its worst (of recorded episodes, those with the same episode seed are a
+    group); groups whose returns are all equal teach nothing. An episode's log-probability is the sum over its steps:
+    over the agent's own words, not the environment's.
 
     Args:
         beta: how closely to stay to the starting policy.
@@ -46,6 +49,17 @@ class DPO(EpisodicAlgorithm):
         self.beta, self.pairs = beta, pairs
         self.reference: Any = None  # agents.make puts a copy of the starting policy there
         super().__init__(policy, env, group_size=group_size, n_starts=n_starts, **keywords)
+
+    def lessons(self, episodes: Sequence[Recording]) -> list[list[Recording]]:
+        """The best and the worst of each episode seed."""
+        returns = np.array([sum(each.rewards) for each in episodes])
+        pairs = preferences(returns, np.array([each.episode_seed for each in episodes]))
+        if not len(pairs):
+            raise ValueError(
+                "no two recorded episodes have the same episode_seed and different returns, so that none is better "
+                "than another: record two players with the same --seed and join their files"
+            )
+        return [[episodes[place] for place in pair] for pair in pairs]
 
     def train(self) -> None:
         """``n_epochs`` passes over the pairs."""

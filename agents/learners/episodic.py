@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -11,8 +12,10 @@ from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
 from stable_baselines3.common.type_aliases import GymEnv, Schedule
 from torch import Tensor
 
+from agents.learners.recorded import Reciter, Recorded
 from agents.memory.episodes import EpisodeBuffer
 from agents.vec_env import TextVecEnv
+from textenvs.recording import Recording
 
 _FIRST_SIZE = 64  # steps of each row that the buffer has room for before it grows
 
@@ -22,6 +25,9 @@ class EpisodicAlgorithm(OnPolicyAlgorithm):
 
     The ``group_size`` episodes of a group begin in the same state (the environment's episode seed). A row that has no
     episode left to play goes on outside the count until the last one ends.
+
+    With ``recorded`` episodes a round plays those again: the next ``n_starts`` lessons, in passes over all lessons,
+    each in an order of its own.
 
     Args:
         policy: an actor-critic policy class.
@@ -43,6 +49,7 @@ class EpisodicAlgorithm(OnPolicyAlgorithm):
 
     rollout_buffer: EpisodeBuffer
     policy: Any
+    recorded: Recorded | None = None  # agents.make puts the episodes of ``dataset`` there
 
     def __init__(
         self,
@@ -72,6 +79,8 @@ class EpisodicAlgorithm(OnPolicyAlgorithm):
                 raise ValueError(f"{name} must be at least 1, not {value!r}")
         self.n_starts, self.group_size, self.n_epochs = n_starts, group_size, n_epochs
         self.batch_size = batch_size
+        self.to_come: list[int] = []  # of this pass over the lessons, the next one last
+        self._lessons: list[list[Recording]] = []
         super().__init__(
             policy,
             env,
@@ -103,6 +112,23 @@ class EpisodicAlgorithm(OnPolicyAlgorithm):
             actions, values, log_probs = self.policy(torch.as_tensor(observations, device=self.device))
         return actions.cpu().numpy(), values, log_probs
 
+    def lessons(self, episodes: Sequence[Recording]) -> list[list[Recording]]:
+        """What is to be learned from recorded ``episodes``: those that are repeated, in groups that belong together."""
+        raise TypeError(f"{type(self).__name__} learns from its own episodes, not from recorded ones")
+
+    def _draw_lessons(self) -> list[tuple[int, Recording]]:
+        """The (group, episode) of one round of recorded episodes, the first one last."""
+        assert self.recorded is not None
+        if not self._lessons:
+            self._lessons = self.lessons(self.recorded.episodes)
+            self.to_come = [place for place in self.to_come if place < len(self._lessons)]  # of a saved learner
+        drawn: list[tuple[int, Recording]] = []
+        for group in range(min(self.n_starts, len(self._lessons))):
+            if not self.to_come:
+                self.to_come = self.rollout_buffer.rng.permutation(len(self._lessons)).tolist()
+            drawn += [(group, episode) for episode in self._lessons[self.to_come.pop()]]
+        return drawn[::-1]
+
     def collect_rollouts(  # type: ignore[override]
         self, env: TextVecEnv, callback: Any, rollout_buffer: EpisodeBuffer, n_rollout_steps: int
     ) -> bool:
@@ -112,7 +138,8 @@ class EpisodicAlgorithm(OnPolicyAlgorithm):
         callback.on_rollout_start()
         group = [-1] * env.num_envs  # that each row's episode belongs to, -1 for one that does not count
         waiting: list[tuple[int, int]] = []  # (group, episode seed)
-        begun = 0
+        reciter, lessons = Reciter(env.num_envs), self._draw_lessons() if self.recorded else []
+        begun = self.n_starts if self.recorded else 0
         fresh = list(range(env.num_envs))
         observations = np.array(self._last_obs)
         starts = np.ones(env.num_envs, dtype=bool)
@@ -122,6 +149,10 @@ class EpisodicAlgorithm(OnPolicyAlgorithm):
                 if waiting:
                     group[row], episode_seed = waiting.pop()
                     observations[row], _ = env.restart(row, episode_seed)
+                elif lessons:
+                    group[row], lesson = lessons.pop()
+                    observations[row], _ = env.restart(row, lesson.episode_seed)
+                    reciter.begin(row, lesson)
                 elif begun < self.n_starts:
                     observations[row], episode_seed = env.restart(row)
                     waiting = [(begun, episode_seed)] * (self.group_size - 1)
@@ -130,9 +161,14 @@ class EpisodicAlgorithm(OnPolicyAlgorithm):
                     group[row] = -1
             if max(group) < 0:
                 break
-            actions, values, log_probs = self.act(env, observations)
+            if self.recorded:
+                actions = reciter.actions(env.envs.rows)
+                values = log_probs = torch.zeros(env.num_envs)  # those who learn from recordings need neither
+            else:
+                actions, values, log_probs = self.act(env, observations)
             after, rewards, dones, infos = env.step(actions)
             counted = np.array(group) >= 0
+            ends = dones | (reciter.silent(env.envs.rows) & counted) if self.recorded else dones  # it may break off
             self.num_timesteps += int(counted.sum())
             infos = [info if here else {} for info, here in zip(infos, counted, strict=True)]
             self._update_info_buffer(infos, dones)
@@ -142,9 +178,9 @@ class EpisodicAlgorithm(OnPolicyAlgorithm):
             if self.vf_coef:
                 self._bootstrap(rewards, infos)
             rollout_buffer.add(observations, actions, rewards, starts, values, log_probs)
-            observations, starts = np.array(after), dones
-            fresh = np.flatnonzero(dones).tolist()
-            for row in np.flatnonzero(dones & counted).tolist():
+            observations, starts = np.array(after), ends
+            fresh = np.flatnonzero(ends).tolist()
+            for row in np.flatnonzero(ends & counted).tolist():
                 rollout_buffer.finish(row, group[row])
         self._last_obs, self._last_episode_starts = observations, np.ones(env.num_envs, dtype=bool)
         ended = np.ones(env.num_envs, dtype=bool)

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from gymnasium import spaces
 from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
-from stable_baselines3.common.type_aliases import GymEnv, Schedule
+from stable_baselines3.common.type_aliases import GymEnv, RolloutReturn, Schedule, TrainFreq
 from stable_baselines3.common.utils import polyak_update
 from torch import Tensor
 from torch.nn import functional
@@ -18,14 +18,16 @@ from agents.players.imperfect import Teacher
 from agents.policies.implicit_q import TokenImplicitQPolicy
 from agents.vec_env import TextVecEnv
 
+_UPDATES_LOGGED = 100  # between two lines of the log where no episode ends
+
 
 class ILQL(OffPolicyAlgorithm):
     """Implicit language Q-learning (Snell et al. 2022, "Offline RL for Natural Language Generation with Implicit
     Language Q Learning", sec. 4).
 
-    What is learned from is what a teacher does, the game's expert who errs; what the learner itself would do is never
-    tried. ``implicit_losses`` has the equations. Acting weighs the words of a model that imitates the teacher by their
-    advantage: see ``TokenImplicitQPolicy``, whose ``beta`` is given by ``policy_kwargs``.
+    What is learned from is what a teacher does, the game's expert who errs, or recorded episodes; what the learner
+    itself would do is never tried. ``implicit_losses`` has the equations. Acting weighs the words of a model that
+    imitates the teacher by their advantage: see ``TokenImplicitQPolicy``, whose ``beta`` is given by ``policy_kwargs``.
 
     Args:
         policy: ``TokenImplicitQPolicy``.
@@ -39,10 +41,12 @@ class ILQL(OffPolicyAlgorithm):
         tau: share of the values that their targets take over after each gradient step.
         max_grad_norm: gradients are scaled down to this norm.
 
-    The rest are those of every off-policy learner of Stable-Baselines3; a time step is one of the teacher's.
+    The rest are those of every off-policy learner of Stable-Baselines3; a time step is one of the teacher's. With
+    recorded episodes nobody plays: time passes as if a teacher did, so that there are as many updates.
     """
 
     policy: TokenImplicitQPolicy
+    offline = False
 
     def __init__(
         self,
@@ -123,6 +127,33 @@ class ILQL(OffPolicyAlgorithm):
         rows = self.env.envs.rows  # type: ignore[union-attr]
         actions = self.teacher.actions(rows, self.replay_buffer.rng)  # type: ignore[union-attr]
         return actions, actions
+
+    def hear_only_recordings(self) -> None:
+        """Take an empty replay buffer of one row, for recorded episodes one after the other; no teacher is asked."""
+        self.offline = True
+        old: Any = self.replay_buffer
+        keywords = {**self.replay_buffer_kwargs, "n_envs": 1, "device": self.device}
+        new = type(old)(self.buffer_size, self.observation_space, old.action_space, **keywords)
+        if hasattr(old, "masks"):
+            new.masks = old.masks
+        self.replay_buffer = new
+
+    def collect_rollouts(self, env: Any, callback: Any, train_freq: TrainFreq, *args: Any, **keywords: Any) -> Any:
+        """As the base class; of recorded episodes all are there."""
+        if not self.offline:
+            return super().collect_rollouts(env, callback, train_freq, *args, **keywords)
+        callback.on_rollout_start()
+        steps = train_freq.frequency * env.num_envs
+        self.num_timesteps += steps
+        infos: list[dict[str, Any]] = [{}] * env.num_envs  # what callbacks look for, as well as dones
+        dones = np.zeros(env.num_envs, dtype=bool)
+        callback.update_locals(locals())
+        going_on = callback.on_step()
+        self._update_current_progress_remaining(self.num_timesteps, self._total_timesteps)
+        if self._n_updates and self._n_updates % _UPDATES_LOGGED == 0:
+            self.dump_logs()
+        callback.on_rollout_end()
+        return RolloutReturn(steps, 0, going_on)
 
     def train(self, gradient_steps: int, batch_size: int) -> None:
         """``gradient_steps`` steps of gradient descent."""

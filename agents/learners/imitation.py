@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -11,15 +12,18 @@ from torch import Tensor
 from agents.learners.episodic import EpisodicAlgorithm
 from agents.players.imperfect import Teacher
 from agents.vec_env import TextVecEnv
+from textenvs.recording import Recording
 
 
 class BC(EpisodicAlgorithm):
-    """Behaviour cloning (Pomerleau 1988): descends ``-mean log pi(a | s)`` on the episodes of a teacher.
+    """Behaviour cloning (Pomerleau 1988): descends ``-mean log pi(a | s)`` on the episodes of a teacher, or on recorded
+    ones.
 
     Args:
         error: probability that the teacher, the game's expert, says a random admissible utterance instead.
         top: share of each group's episodes that is imitated, those with the highest returns; with ``group_size=1``,
-            of all episodes of the round. 1 takes all.
+            of all episodes of the round. 1 takes all. Of recorded episodes those of one episode seed are a group, and
+            with ``group_size=1`` the whole file is.
         keywords: those of ``EpisodicAlgorithm``.
     """
 
@@ -36,13 +40,19 @@ class BC(EpisodicAlgorithm):
         zeros = torch.zeros(len(rows))
         return self.teacher.actions(rows, self.rollout_buffer.rng), zeros, zeros
 
+    def lessons(self, episodes: Sequence[Recording]) -> list[list[Recording]]:
+        """Each of the best episodes by itself."""
+        seeds = np.array([each.episode_seed if self.group_size > 1 else 0 for each in episodes])
+        kept = best(np.array([sum(each.rewards) for each in episodes]), seeds, self.top)
+        return [[episodes[place]] for place in np.flatnonzero(kept).tolist()]
+
     def train(self) -> None:
         """``n_epochs`` passes over the episodes kept."""
         self._update_learning_rate(self.policy.optimizer)
         self.policy.set_training_mode(True)
         buffer = self.rollout_buffer
         groups = buffer.groups if self.group_size > 1 else np.zeros_like(buffer.groups)
-        kept = best(buffer.episode_returns, groups, self.top)
+        kept = best(buffer.episode_returns, groups, 1.0 if self.recorded else self.top)
         buffer.episode[~np.isin(buffer.episode, np.flatnonzero(kept))] = -1
         losses: list[float] = []
         for _ in range(self.n_epochs):

@@ -69,7 +69,10 @@ def page(name: str) -> str:
     text = _STOCK[name].strip() if stock else inspect.getdoc(row.algorithm) or ""
     # docstrings spell code as reStructuredText does
     text = re.sub(r"(?<!`)``(?!`)", "`", _arguments_as_list(text))
-    parts = [f"# {name}", row.when, f"Class: {where}. Action levels: {', '.join(row.levels)}.", text, "## Options"]
+    about = f"Class: {where}. Action levels: {', '.join(row.levels)}."
+    if row.recorded:
+        about += " Learns from recorded episodes, too: `dataset=FILE`."
+    parts = [f"# {name}", row.when, about, text, "## Options"]
     return "\n\n".join([*parts, _options(row)]) + "\n"
 
 

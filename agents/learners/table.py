@@ -5,7 +5,8 @@ from __future__ import annotations
 import copy
 import difflib
 import inspect
-from collections.abc import Mapping
+import os
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -24,6 +25,7 @@ from agents.learners.episodic import EpisodicAlgorithm
 from agents.learners.group import GRPO, RLOO
 from agents.learners.ilql import ILQL
 from agents.learners.imitation import BC, ExpertIteration, FilteredBC
+from agents.learners.recorded import Recorded, fill
 from agents.learners.reinforce import REINFORCE
 from agents.learners.sac_discrete import SACDiscrete
 from agents.learners.warm_up import PolicySpace
@@ -39,6 +41,7 @@ from agents.policies.implicit_q import TokenImplicitQPolicy
 from agents.policies.masks import MaskedPolicy
 from agents.policies.soft_actor_critic import TokenSACPolicy
 from agents.vec_env import make_vec_env
+from textenvs.env import FORM_KEYWORDS
 
 
 @dataclass(frozen=True)
@@ -52,6 +55,7 @@ class Learner:
         when: when to use it, in a sentence or two.
         defaults: its keywords where the user gives none.
         masked: whether it holds tokens to the admissible utterances (``constrain=True``) where a game lists them.
+        recorded: whether it learns from recorded episodes (``dataset``), too.
     """
 
     algorithm: type[BaseAlgorithm]
@@ -60,6 +64,7 @@ class Learner:
     when: str
     defaults: Mapping[str, Any] = field(default_factory=dict)
     masked: bool = False
+    recorded: bool = False
 
 
 _ON_POLICY = {"rollout_buffer_class": PackedRolloutBuffer, "gamma": 1.0, "gae_lambda": 0.95}
@@ -78,8 +83,6 @@ _VALUE: dict[str, Any] = {
 }
 _PACKED = {"replay_buffer_class": PackedReplayBuffer}
 
-# keywords of environments that have to do with tokens
-_OF_TOKENS = ("action_level", "as_text", "tokenizer", "window", "max_utterance_tokens", "constrain")
 _NOT_KEYWORDS = ("self", "policy", "env")
 _ACTING = ("token", "turn", "choice")
 _DISCRETE = ("choice", "token")
@@ -107,6 +110,7 @@ LEARNERS: dict[str, Learner] = {
         _ACTING,
         "When a game has an expert, or a model has to learn to speak before anything else. Often the best first step.",
         {"learning_rate": 1e-3, "batch_size": 256},
+        recorded=True,
     ),
     "ddqn": Learner(
         DDQN,
@@ -114,6 +118,7 @@ LEARNERS: dict[str, Learner] = {
         _DISCRETE,
         "Q-learning with any mix of Rainbow's parts, to find out which of them help.",
         _VALUE,
+        recorded=True,
     ),
     "dpo": Learner(
         DPO,
@@ -121,6 +126,7 @@ LEARNERS: dict[str, Learner] = {
         _ACTING,
         "When episodes can be ranked but rewards not trusted in size: it learns from which of two episodes was better.",
         {"learning_rate": 3e-4},
+        recorded=True,
     ),
     "dqn": Learner(
         DQN,
@@ -128,6 +134,7 @@ LEARNERS: dict[str, Learner] = {
         _DISCRETE,
         "The stock Q-learner, with replay: good at choice level, where episodes are dear and actions few.",
         {**_VALUE, **_PACKED},
+        recorded=True,
     ),
     "expert_iteration": Learner(
         ExpertIteration,
@@ -142,6 +149,7 @@ LEARNERS: dict[str, Learner] = {
         _ACTING,
         "When demonstrations are of mixed quality: it imitates the best of them.",
         {"learning_rate": 1e-3, "batch_size": 256, "n_starts": 64},
+        recorded=True,
     ),
     "grpo": Learner(
         GRPO,
@@ -156,6 +164,7 @@ LEARNERS: dict[str, Learner] = {
         ("token", "choice"),
         "When there are transcripts and trying things is dear: offline Q-learning at token level.",
         {},
+        recorded=True,
     ),
     "maskable_ppo": Learner(
         MaskablePPO,
@@ -178,6 +187,7 @@ LEARNERS: dict[str, Learner] = {
         _DISCRETE,
         "As dqn, where returns vary widely from episode to episode.",
         {**_VALUE, **_PACKED, "max_grad_norm": 10.0},
+        recorded=True,
     ),
     "reinforce": Learner(
         REINFORCE,
@@ -199,6 +209,7 @@ LEARNERS: dict[str, Learner] = {
         _DISCRETE,
         "Off-policy with entropy: where exploration must not die out and replay is wanted.",
         {},
+        recorded=True,
     ),
     "trpo": Learner(
         TRPO,
@@ -225,6 +236,7 @@ def make(
     num_envs: int = 16,
     seed: int = 0,
     env_kwargs: Mapping[str, Any] | None = None,
+    dataset: str | os.PathLike[str] | None = None,
     **overrides: Any,
 ) -> BaseAlgorithm:
     """A learner on an environment with a model, ready for ``.learn(total_timesteps)``.
@@ -236,25 +248,65 @@ def make(
         num_envs: environments played side by side.
         seed: seeds the environments, the buffers and the learner.
         env_kwargs: keywords of ``gym.make``; ``action_level`` defaults to the learner's first level that the game has.
+        dataset: episodes to learn from, a file of ``textenvs record`` or the id of a Minari dataset. ``bc``,
+            ``filtered_bc``, ``dpo`` and ``ilql`` learn from them alone; ``dqn``, ``ddqn``, ``qrdqn`` and
+            ``sac_discrete`` find them in their replay buffer when they begin to play.
         overrides: keywords of the Stable-Baselines3 class, in place of the defaults of the table.
 
     Raises:
-        ValueError: unknown learner, or an action level that it cannot play.
+        ValueError: unknown learner, an action level that it cannot play, or a dataset that it cannot learn from.
         TypeError: unknown keyword; the message suggests the right one.
+        FileNotFoundError: there is no such model or dataset.
     """
-    if learner not in LEARNERS:
-        close = difflib.get_close_matches(learner, LEARNERS, n=1)
-        hint = f"; did you mean {close[0]!r}?" if close else ""
-        raise ValueError(f"learner must be one of {sorted(LEARNERS)}, not {learner!r}{hint}")
-    row = LEARNERS[learner]
+    if dataset is None:
+        return remake(learner, env_id, backbone, num_envs, seed, env_kwargs, None, overrides)
+    row = _row(learner)
+    if not row.recorded:
+        able = ", ".join(sorted(name for name, each in LEARNERS.items() if each.recorded))
+        raise ValueError(f"{learner} learns from what it does itself: dataset goes with {able}")
+    if "error" in overrides:
+        raise ValueError("error is a teacher's, and with a dataset there is none: leave it out")
+    env_kwargs = _fitting(learner, env_id, env_kwargs or {})
+    recorded = Recorded(str(dataset), env_id, {**env_kwargs, **_tokenizer(backbone, env_kwargs)})
+    episodes = recorded.episodes
+    if issubclass(row.algorithm, OffPolicyAlgorithm):
+        overrides = {"learning_starts": 0, **overrides}
+        overrides["buffer_size"] = _room(row, recorded.steps(episodes), num_envs, overrides)
+    model: Any = remake(learner, env_id, backbone, num_envs, seed, env_kwargs, recorded.dataset, overrides)
+    if isinstance(model, EpisodicAlgorithm):
+        model.recorded = recorded
+        model.lessons(episodes)  # which says so if there are none
+    else:
+        envs = model.get_env()
+        if model.replay_buffer.n_envs != envs.num_envs:
+            envs = make_vec_env(env_id, 1, seed, **recorded.env_kwargs)
+        if getattr(model.replay_buffer, "masks", None) is not None:
+            model.replay_buffer.masks = envs
+        fill(model.replay_buffer, envs, episodes)
+    return model
+
+
+def remake(
+    learner: str,
+    env_id: str,
+    backbone: Any,
+    num_envs: int,
+    seed: int,
+    env_kwargs: Mapping[str, Any] | None,
+    dataset: str | None,
+    overrides: Mapping[str, Any],
+) -> BaseAlgorithm:
+    """What ``make`` makes, from its ``recipe``: the dataset is not read before it is learned from, and the replay
+    buffer is empty."""
+    row = _row(learner)
     known = keywords(row.algorithm)
     for name in overrides:
         if name not in known:
-            close = difflib.get_close_matches(name, [*known, "env_kwargs", "num_envs", "backbone"], n=1)
+            close = difflib.get_close_matches(name, [*known, "env_kwargs", "num_envs", "backbone", "dataset"], n=1)
             hint = f"; did you mean {close[0]!r}?" if close else ""
             raise TypeError(f"{learner} takes no keyword {name!r}{hint}")
     env_kwargs = _fitting(learner, env_id, env_kwargs or {})
-    tokenizer = {"tokenizer": tokenizer_of(backbone)} if backbone != "tiny" and "tokenizer" not in env_kwargs else {}
+    tokenizer = _tokenizer(backbone, env_kwargs)
     settings = {**row.defaults, **overrides}
     own_buffer = settings.get("rollout_buffer_class")
     if (own_buffer and issubclass(own_buffer, PackedRolloutBuffer)) or issubclass(row.algorithm, EpisodicAlgorithm):
@@ -272,6 +324,10 @@ def make(
         if env_kwargs.get("constrain"):
             assert isinstance(model.policy, MaskedPolicy)
             model.policy.mask_source = model.replay_buffer.masks = envs  # type: ignore[union-attr]
+    if dataset is not None and isinstance(model, EpisodicAlgorithm):
+        model.recorded = Recorded(dataset, env_id, {**env_kwargs, **tokenizer})
+    if dataset is not None and isinstance(model, ILQL):
+        model.hear_only_recordings()
     for holder in (model, getattr(model, "rollout_buffer", None)):
         if getattr(holder, "needs_reference", False):
             holder.reference = copy.deepcopy(model.policy).requires_grad_(False)  # type: ignore[union-attr]
@@ -283,15 +339,41 @@ def make(
         "num_envs": num_envs,
         "seed": seed,
         "env_kwargs": env_kwargs,
-        "overrides": overrides,
+        "dataset": dataset,
+        "overrides": dict(overrides),
     }
     return model
+
+
+def _row(learner: str) -> Learner:
+    if learner not in LEARNERS:
+        close = difflib.get_close_matches(learner, LEARNERS, n=1)
+        hint = f"; did you mean {close[0]!r}?" if close else ""
+        raise ValueError(f"learner must be one of {sorted(LEARNERS)}, not {learner!r}{hint}")
+    return LEARNERS[learner]
+
+
+def _tokenizer(backbone: Any, env_kwargs: Mapping[str, Any]) -> dict[str, Any]:
+    """The keyword of environments that a model brings along."""
+    return {} if backbone == "tiny" or "tokenizer" in env_kwargs else {"tokenizer": tokenizer_of(backbone)}
+
+
+def _room(row: Learner, steps: Sequence[int], num_envs: int, overrides: Mapping[str, Any]) -> int:
+    """The ``buffer_size`` in which recorded episodes of so many ``steps`` have room."""
+    needed = sum(steps)
+    if row.algorithm is not ILQL:  # rows end one after the other: see fill
+        needed += num_envs * max(steps)
+    given = overrides.get("buffer_size")
+    if given is not None and given < needed:
+        raise ValueError(f"buffer_size={given} is too small for the recorded episodes: give at least {needed}")
+    default = row.defaults.get("buffer_size", keywords(row.algorithm)["buffer_size"])
+    return needed if row.algorithm is ILQL else max(needed, given or default)
 
 
 def _fitting(learner: str, env_id: str, env_kwargs: Mapping[str, Any]) -> dict[str, Any]:
     """``env_kwargs`` with the action level and the constraint that fit a learner and a game, if they are not given."""
     row, fitting = LEARNERS[learner], dict(env_kwargs)
-    knobs = {name: value for name, value in env_kwargs.items() if name not in _OF_TOKENS}
+    knobs = {name: value for name, value in env_kwargs.items() if name not in FORM_KEYWORDS}
     game = gym.make(env_id, as_text=True, **knobs).unwrapped.game  # type: ignore[attr-defined]
     if "action_level" not in fitting:
         fitting["action_level"] = next(level for level in row.levels if level != "choice" or game.max_choices)
