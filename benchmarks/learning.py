@@ -191,6 +191,13 @@ def markdown(rows: Sequence[Mapping[str, Any]], link: bool = False) -> str:
     return "\n".join(lines)
 
 
+def missing(rows: Sequence[Mapping[str, Any]]) -> str:
+    """A sentence that names the cases that no row is of; empty where there are none."""
+    measured = {row["case"] for row in rows}
+    names = [name for name in CASES if name not in measured]
+    return f"Not measured yet with these settings: {'; '.join(names)}." if names else ""
+
+
 def notes(rows: Sequence[Mapping[str, Any]], command: str) -> str:
     """What a reader has to know of such a table: how it was measured, by which command and on what."""
     seeds = max(len(row["returns"]) for row in rows)

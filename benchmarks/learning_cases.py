@@ -75,14 +75,33 @@ _SPEAKING: dict[str, Any] = {
 _GREEDY = {"target_update_interval": 500, "policy_kwargs": {"epsilon": (1.0, 0.05, 3000)}}
 
 _FOUR = {"high": 4}
+# Two disks: three moves from the one start, or as many or fewer from each of several.
+_HANOI: dict[str, Any] = {
+    "env_id": "TextHanoi-v0",
+    "knobs": {"disks": 2},
+    "tokens": {"window": 192, "max_utterance_tokens": 8},
+}
+_ONE_HANOI: dict[str, Any] = {**_HANOI, "knobs": {"disks": 2, "start": "standard"}}
 
 CASES: dict[str, Case] = {
+    "a2c, choice": Case("a2c", 40_000, {"learning_rate": 1e-3, "ent_coef": 0.01}),
+    "ac, choice": Case("ac", 8000, {"learning_rate": 1e-3}, **_ONE_HANOI),
+    "bc, choice": Case("bc", 2000),
+    "dpo, choice": Case("dpo", 4000, **_ONE_HANOI),
     "dqn, choice": Case("dqn", 8000, {**_FROM_SCRATCH, **_GREEDY}, _FOUR),
     "ddqn, choice": Case("ddqn", 8000, {**_FROM_SCRATCH, **_GREEDY, "prioritized": False}),
     "ddqn, token": Case(
         "ddqn", 6000, {**_SPEAKING, "prioritized": False, "dueling": False}, action_level="token", backbone="tiny"
     ),
-    "qrdqn, choice": Case("qrdqn", 8000, {**_FROM_SCRATCH, **_GREEDY}),
+    "expert_iteration, choice": Case("expert_iteration", 4000, **_ONE_HANOI),
+    "filtered_bc, choice": Case("filtered_bc", 24_000, {"n_starts": 8, "group_size": 8, "n_epochs": 4}, **_HANOI),
+    "grpo, choice": Case("grpo", 4000, **_ONE_HANOI),
     "ilql, choice": Case("ilql", 4000, {**_FROM_SCRATCH, "tau": 0.02}),
+    "maskable_ppo, choice": Case("maskable_ppo", 40_000),
+    "ppo, choice": Case("ppo", 40_000),
+    "qrdqn, choice": Case("qrdqn", 8000, {**_FROM_SCRATCH, **_GREEDY}),
+    "reinforce, choice": Case("reinforce", 8000, {"ent_coef": 0.05}, **_HANOI),
+    "rloo, choice": Case("rloo", 8000, {"ent_coef": 0.05}, **_HANOI),
     "sac_discrete, choice": Case("sac_discrete", 8000, {**_FROM_SCRATCH, "tau": 0.02, "gradient_steps": 2}, _FOUR),
+    "trpo, choice": Case("trpo", 4096, {"n_steps": 16}, **_ONE_HANOI),
 }

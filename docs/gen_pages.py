@@ -44,6 +44,7 @@ def write_learners() -> None:
         listing.append(f"| [{name}]({name}.md) | {', '.join(learner.levels)} | {learner.when} |")
     command = f"{LEARNING_COMMAND} --out benchmarks/results/learning.json"
     told = [learning.markdown(measured, link=True), "", learning.notes(measured, command), ""]
+    told += [learning.missing(measured), ""]
     listing += ["", "## What each one learned", "", *told]
     (LEARNERS_OUT / "index.md").write_text("\n".join(listing), encoding="utf-8")
 

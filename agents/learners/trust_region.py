@@ -30,8 +30,8 @@ class TRPO(sb3_contrib.TRPO):
             policy_objective: scalar, with a graph.
 
         Returns:
-            The parameters that the divergence depends on; flat over these, the gradient of the surrogate and that of the
-            divergence, which has a graph; and the parameters' shapes.
+            The parameters that the divergence depends on; flat over these, the gradient of the surrogate and that of
+            the divergence, which has a graph; and the parameters' shapes.
         """
         named = [parameter for _, parameter in self.policy.named_parameters()]
         gradients = torch.autograd.grad(kl_div, named, create_graph=True, allow_unused=True)
