@@ -11,6 +11,7 @@ from __future__ import annotations
 import difflib
 import json
 import math
+import warnings
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -258,7 +259,9 @@ def _importance(found: Any) -> dict[str, float]:
     import optuna
 
     try:
-        return optuna.importance.get_param_importances(found)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)  # of few trials, which the table shows anyway
+            return optuna.importance.get_param_importances(found)
     except (RuntimeError, ValueError):  # too few trials, or all with one score
         return {}
 
