@@ -85,7 +85,7 @@ _ONE_HANOI: dict[str, Any] = {**_HANOI, "knobs": {"disks": 2, "start": "standard
 
 CASES: dict[str, Case] = {
     "a2c, choice": Case("a2c", 40_000, {"learning_rate": 1e-3, "ent_coef": 0.01}),
-    "ac, choice": Case("ac", 8000, {"learning_rate": 1e-3}, **_ONE_HANOI),
+    "ac, choice": Case("ac", 32_000, {"learning_rate": 1e-3, "ent_coef": 0.01}, _FOUR),
     "bc, choice": Case("bc", 2000),
     "dpo, choice": Case("dpo", 4000, **_ONE_HANOI),
     "dqn, choice": Case("dqn", 8000, {**_FROM_SCRATCH, **_GREEDY}, _FOUR),
@@ -100,8 +100,8 @@ CASES: dict[str, Case] = {
     "maskable_ppo, choice": Case("maskable_ppo", 40_000),
     "ppo, choice": Case("ppo", 40_000),
     "qrdqn, choice": Case("qrdqn", 8000, {**_FROM_SCRATCH, **_GREEDY}),
-    "reinforce, choice": Case("reinforce", 8000, {"ent_coef": 0.05}, **_HANOI),
+    "reinforce, choice": Case("reinforce", 8000, {"ent_coef": 0.05}, **_ONE_HANOI),
     "rloo, choice": Case("rloo", 8000, {"ent_coef": 0.05}, **_HANOI),
     "sac_discrete, choice": Case("sac_discrete", 8000, {**_FROM_SCRATCH, "tau": 0.02, "gradient_steps": 2}, _FOUR),
-    "trpo, choice": Case("trpo", 4096, {"n_steps": 16}, **_ONE_HANOI),
+    "trpo, choice": Case("trpo", 4096, {"n_steps": 16, "target_kl": 0.05}, _FOUR),
 }
