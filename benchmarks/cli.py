@@ -16,6 +16,8 @@ from rich.table import Table
 from benchmarks.speed import add_arguments
 
 RUNS = Path("runs") / "benchmarks"
+LEARNING = Path("runs") / "learning.json"
+TUNING = Path("runs") / "tune"
 _SHOWN = 10  # differences of a refused file
 
 
@@ -33,7 +35,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         return args.run(args, console)
     except KeyboardInterrupt:
-        console.print("stopped; the same command goes on from the cells that are finished")
+        console.print("stopped; the same command goes on from what is finished")
         return 130
     except BrokenPipeError:
         sys.stderr.close()
@@ -83,6 +85,28 @@ def _parser() -> argparse.ArgumentParser:
     real.add_argument("--seeds", type=int, default=1, metavar="N", help="runs of each learner (1)")
     real.add_argument("--episodes", type=int, default=200, metavar="N", help="test episodes, before and after (200)")
     real.add_argument("--out", type=Path, metavar="FILE", help="the results (runs/real_models.json)")
+
+    learning = command("learning", _learning, "train every learner on a small game whose optimum is known")
+    learning.add_argument("--learners", nargs="+", metavar="LEARNER", help="these only (all)")
+    learning.add_argument("--seeds", type=int, default=3, metavar="N", help="training runs of each case (3)")
+    learning.add_argument("--episodes", type=int, default=200, metavar="N", help="played after each run (200)")
+    learning.add_argument(
+        "--out", type=Path, default=LEARNING, metavar="FILE", help=f"rows of other cases in it are kept ({LEARNING})"
+    )
+
+    tune = command("tune", _tune, "search a learner's settings with Optuna; the same command goes on")
+    tune.add_argument("learner", metavar="LEARNER", help="a name of `list`")
+    tune.add_argument("--ids", nargs="+", default=["TextGuessNumber-v0"], metavar="ID", help="(TextGuessNumber-v0)")
+    tune.add_argument("--level", default="easy", help="of the games (easy)")
+    tune.add_argument("--action-level", choices=("token", "turn", "choice"), help="(the learner's first)")
+    tune.add_argument("--backbone", default="tiny", metavar="MODEL", help="(tiny)")
+    tune.add_argument("--trials", type=int, default=20, metavar="N", help="of the whole study (20)")
+    tune.add_argument("--steps", type=int, default=8192, metavar="N", help="environment steps of each training (8192)")
+    tune.add_argument("--seeds", type=int, default=2, metavar="N", help="trainings of each trial and id (2)")
+    tune.add_argument("--episodes", type=int, default=100, metavar="N", help="of the training split after it (100)")
+    tune.add_argument("--window", type=int, default=320, metavar="TOKENS", help="of context (320)")
+    tune.add_argument("--storage", type=Path, metavar="FILE", help=f"SQLite file of the study ({TUNING}/LEARNER.db)")
+    tune.add_argument("--timeout", type=float, metavar="SECONDS", help="begin no trial after so long")
 
     report = command("report", _report, "write the results as a page, or as a table")
     report.add_argument(
@@ -175,6 +199,30 @@ def _real_models(args: argparse.Namespace, console: Console) -> int:
     from benchmarks.real_models import OUT, run
 
     return run(args.model, args.learners, args.minutes, args.seeds, args.episodes, args.out or OUT, console)
+
+
+def _learning(args: argparse.Namespace, console: Console) -> int:
+    from benchmarks.learning import run
+
+    return run(args.learners, args.seeds, args.episodes, args.out, console)
+
+
+def _tune(args: argparse.Namespace, console: Console) -> int:
+    from benchmarks.tune import Study, run
+
+    question = Study(
+        learner=args.learner,
+        ids=tuple(args.ids),
+        level=args.level,
+        action_level=args.action_level,
+        backbone=args.backbone,
+        steps=args.steps,
+        seeds=args.seeds,
+        episodes=args.episodes,
+        window=args.window,
+    )
+    storage = args.storage or TUNING / f"{args.learner}.db"
+    return run(question, storage, args.trials, args.timeout, console)
 
 
 def _report(args: argparse.Namespace, console: Console) -> int:

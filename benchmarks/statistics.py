@@ -113,6 +113,21 @@ def paired_difference(one: Runs, other: Runs, seed: int = 0) -> Estimate:
     return _with_interval(value, samples)
 
 
+def crossed(values: Floats, seed: int = 0) -> Estimate:
+    """The mean of ``(runs, episodes)`` that were played on the same instances, with its interval.
+
+    Both runs and instances are drawn anew, so it is about training again and about other instances. Of three runs,
+    or of few different instances, it says little more than their range.
+    """
+    rng = np.random.default_rng(seed)
+    runs, episodes = values.shape
+    samples = np.zeros(_RESAMPLES)
+    for index in range(_RESAMPLES):
+        rows = rng.integers(runs, size=(runs, 1))
+        samples[index] = values[rows, rng.integers(episodes, size=episodes)].mean()
+    return _with_interval(float(values.mean()), samples)
+
+
 def episode_differences(one: Runs, other: Runs, task: Any) -> Floats:
     """``one - other`` in each episode of a task, ``(episodes,)``, each averaged over its runs."""
     sizes = {len(run) for each in (one, other) for run in each[task]}

@@ -12,7 +12,8 @@ from benchmarks.cells import FORMAT
 from benchmarks.provenance import write_bytes, write_text
 from benchmarks.suite import Cell
 
-COMMITTED = Path(__file__).parent / "results"
+COMMITTED = Path(__file__).resolve().parent / "results"
+LEARNING = COMMITTED / "learning.json"  # of `python -m benchmarks learning`, which holds no cells
 _FIELDS = ("format", "digest", "cell", "status", "versions")
 
 
@@ -52,7 +53,9 @@ def read(path: Path) -> Iterator[dict[str, Any]]:
     """
     if path.is_dir():
         for each in sorted(path.rglob("*.json*")):
-            if not each.name.startswith(".") and each.name.endswith((".json", ".jsonl", ".jsonl.xz")):
+            if each.name.startswith(".") or each.resolve() == LEARNING:
+                continue
+            if each.name.endswith((".json", ".jsonl", ".jsonl.xz")):
                 yield from read(each)
         return
     if not path.exists():

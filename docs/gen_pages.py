@@ -6,10 +6,12 @@ A game's page is its own docstring, with its measured scores and an episode that
 import re
 import textwrap
 from pathlib import Path
+from typing import Any
 
 import textenvs
 from agents.learners import LEARNERS
 from agents.learners.pages import page
+from benchmarks import learning
 from textenvs import pages
 from textenvs.env import load_game
 from textenvs.game import Game
@@ -21,18 +23,43 @@ OUT = Path(__file__).parent / "environments"
 LEARNERS_OUT = Path(__file__).parent / "learners"
 TEMPLATE = Path(__file__).with_name("catalogue.html")
 HORIZONS = ((10, "up to 10"), (30, "11 to 30"), (100, "31 to 100"), (10**9, "over 100"))
+LEARNING_COMMAND = "python -m benchmarks learning"
 TURNS = 15  # of an episode that are shown
 
 
 def main() -> None:
     """Write ``docs/environments/`` and ``docs/learners/``."""
     write_environments()
+    write_learners()
+
+
+def write_learners() -> None:
+    """The pages of the learners with what each learned, and their list."""
     LEARNERS_OUT.mkdir(exist_ok=True)
+    measured = learning.read()
     listing = ["# Learners", "", "| name | action levels | when to use it |", "|---|---|---|"]
     for name, learner in sorted(LEARNERS.items()):
-        (LEARNERS_OUT / f"{name}.md").write_text(page(name), encoding="utf-8")
+        rows = [row for row in measured if row["learner"] == name]
+        (LEARNERS_OUT / f"{name}.md").write_text("\n".join([page(name), *learned(name, rows)]), encoding="utf-8")
         listing.append(f"| [{name}]({name}.md) | {', '.join(learner.levels)} | {learner.when} |")
-    (LEARNERS_OUT / "index.md").write_text("\n".join(listing) + "\n", encoding="utf-8")
+    command = f"{LEARNING_COMMAND} --out benchmarks/results/learning.json"
+    told = [learning.markdown(measured, link=True), "", learning.notes(measured, command), ""]
+    told += [learning.missing(measured), ""]
+    listing += ["", "## What each one learned", "", *told]
+    (LEARNERS_OUT / "index.md").write_text("\n".join(listing), encoding="utf-8")
+
+
+def learned(name: str, rows: list[dict[str, Any]]) -> list[str]:
+    """A section of a learner's page, as lines: its rows of the table and the settings that made them."""
+    if not rows:
+        return []
+    lines = ["## What it learned", "", learning.markdown(rows), ""]
+    for row in rows:
+        settings = f"`{row['settings']}`" if row["settings"] else "its defaults"
+        lines.append(
+            f"- {row['case']}: `env_kwargs={row['env_kwargs']}`, backbone `{row['backbone']}`, settings {settings}."
+        )
+    return [*lines, "", learning.notes(rows, f"{LEARNING_COMMAND} --learners {name}"), ""]
 
 
 def write_environments() -> None:

@@ -72,9 +72,9 @@ class DPO(EpisodicAlgorithm):
         for _ in range(self.n_epochs):
             for start in range(0, len(preferred), self.pairs):
                 pairs = preferred[start : start + self.pairs]
-                margins = self._margins(pairs)
+                margins, entropy = self._margins(pairs)
                 loss = -functional.logsigmoid(self.beta * margins).mean()
-                self.descend(loss)
+                self.descend(loss - self.ent_coef * entropy)
                 losses.append(loss.item())
                 right.append((margins > 0).float().mean().item())
             preferred = preferred[buffer.rng.permutation(len(preferred))]
@@ -85,17 +85,18 @@ class DPO(EpisodicAlgorithm):
             self.logger.record("train/accuracy", float(np.mean(right)))
         self.logger.record("train/n_updates", self._n_updates, exclude="tensorboard")
 
-    def _margins(self, pairs: np.ndarray) -> Tensor:
-        """``(pairs,)``: how much more the policy than the reference prefers the first of ``pairs`` ``(pairs, 2)``."""
+    def _margins(self, pairs: np.ndarray) -> tuple[Tensor, Tensor]:
+        """How much more the policy than the reference prefers the first of ``pairs`` ``(pairs, 2)``, ``(pairs,)``; and
+        the policy's mean entropy in their steps, a scalar."""
         buffer = self.rollout_buffer
         steps, samples = buffer.steps_of(pairs.flatten().tolist())
-        _, log_prob, _ = self.policy.evaluate_actions(samples.observations, samples.actions)
+        _, log_prob, entropy = self.policy.evaluate_actions(samples.observations, samples.actions)
         with torch.no_grad():
             _, reference, _ = self.reference.evaluate_actions(samples.observations, samples.actions)
         place = {int(episode): index for index, episode in enumerate(pairs.flatten())}
         which = torch.tensor([place[int(e)] for e in buffer.episode.reshape(-1)[steps]], device=log_prob.device)
         sums = torch.zeros(pairs.size, device=log_prob.device).index_add(0, which, log_prob - reference)
-        return sums[0::2] - sums[1::2]
+        return sums[0::2] - sums[1::2], entropy.mean()
 
 
 def preferences(returns: np.ndarray, groups: np.ndarray) -> np.ndarray:

@@ -38,13 +38,6 @@ Quantile regression DQN (Dabney et al. 2018, "Distributional reinforcement learn
 1): each action has ``n_quantiles`` quantiles of its return, which descend the quantile Huber loss to those of ``r +
 gamma * Z'(s', a*)``, ``a*`` being the action with the highest mean.
 """,
-    "trpo": """
-Trust region policy optimisation (Schulman et al. 2015, "Trust region policy optimization", eq. 14 and app. C): the
-natural gradient by conjugate gradients on the Hessian of the divergence, then a line search that keeps ``mean
-KL(pi_old, pi) < target_kl`` and the surrogate ``mean r_t A_t`` rising; the critic learns apart. At turn level the
-divergence of utterances is the sum over their tokens along the utterances that were said. The attention is the plain
-one, since the fused ones have no second derivative.
-""",
 }
 _BORING = {  # of every class, or not meant for people
     *("rollout_buffer_class", "replay_buffer_class", "verbose", "seed", "device", "tensorboard_log"),

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import gymnasium as gym
-from sb3_contrib import QRDQN, TRPO, MaskablePPO
+from sb3_contrib import QRDQN, MaskablePPO
 from stable_baselines3 import A2C, DQN, PPO
 from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
@@ -28,6 +28,7 @@ from agents.learners.imitation import BC, ExpertIteration, FilteredBC
 from agents.learners.recorded import Recorded, fill
 from agents.learners.reinforce import REINFORCE
 from agents.learners.sac_discrete import SACDiscrete
+from agents.learners.trust_region import TRPO
 from agents.learners.warm_up import PolicySpace
 from agents.memory import PackedMaskableRolloutBuffer, PackedReplayBuffer, PackedRolloutBuffer
 from agents.policies import (

@@ -1,4 +1,4 @@
-"""An actor-critic policy for sb3-contrib's unmodified TRPO."""
+"""An actor-critic policy for sb3-contrib's TRPO."""
 
 from __future__ import annotations
 

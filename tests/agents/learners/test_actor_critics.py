@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 import pytest
+import sb3_contrib
 import torch
-from sb3_contrib import TRPO
 from stable_baselines3.common.distributions import kl_divergence
 from torch import Tensor
 from torch.distributions import Categorical
@@ -124,7 +124,7 @@ def test_trpo_steps_within_its_region(small_model: str, level: str, frozen: bool
         normalize_advantage=False,
         policy_kwargs={"frozen": frozen},
     )
-    assert type(model) is TRPO
+    assert isinstance(model, sb3_contrib.TRPO)
     generator = np.random.default_rng(0)
     # Any reward that depends on what is done will do.
     step_wait = model.env.step_wait
@@ -141,6 +141,37 @@ def test_trpo_steps_within_its_region(small_model: str, level: str, frozen: bool
     assert logged["train/is_line_search_success"] == 1.0
     assert 0 < logged["train/kl_divergence_loss"] < model.target_kl
     assert moved != frozen
+
+
+@pytest.mark.parametrize("level", ["turn", "choice"])
+def test_trpo_takes_the_stock_gradients_in_two_passes(small_model: str, level: str, monkeypatch: Any) -> None:
+    model = made("trpo", small_model, level, n_steps=8, cg_max_steps=2)
+    together, grad = model._compute_actor_grad, torch.autograd.grad
+    passes: list[int] = []
+
+    def counted(*positional: Any, **keywords: Any) -> Any:
+        passes.append(1)
+        return grad(*positional, **keywords)
+
+    def both(kl_div: Tensor, objective: Tensor) -> Any:
+        plain = sb3_contrib.TRPO._compute_actor_grad(model, kl_div, objective)
+        with monkeypatch.context() as patch:
+            patch.setattr(torch.autograd, "grad", counted)
+            ours = together(kl_div, objective)
+        assert [id(each) for each in ours[0]] == [id(each) for each in plain[0]] and ours[3] == plain[3]
+        direction = torch.randn_like(ours[1])
+        torch.testing.assert_close(ours[1], plain[1])
+        torch.testing.assert_close(ours[2], plain[2])
+        products = [
+            model.hessian_vector_product(each[0], each[2], direction, retain_graph=True) for each in (ours, plain)
+        ]
+        assert products[0].abs().max() > 0
+        torch.testing.assert_close(*products, atol=1e-5, rtol=1e-4)
+        return ours
+
+    model._compute_actor_grad = both
+    model.learn(24)
+    assert len(passes) == 2
 
 
 def test_divergence_of_utterances(small_model: str) -> None:

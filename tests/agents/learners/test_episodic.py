@@ -193,16 +193,28 @@ def test_dpo_prefers_the_better_episode_of_a_pair(small_model: str) -> None:
     def check() -> None:
         pairs = preferences(model.rollout_buffer.episode_returns, model.rollout_buffer.groups)
         assert len(pairs)
-        margins.append(float(model._margins(pairs).detach().mean()))
+        margins.append(float(model._margins(pairs)[0].detach().mean()))
         plain(model)
-        margins.append(float(model._margins(pairs).detach().mean()))
-        one = model._margins(pairs[:1])
-        torch.testing.assert_close(one[0], model._margins(pairs)[0], atol=1e-4, rtol=1e-4)
+        margins.append(float(model._margins(pairs)[0].detach().mean()))
+        one, _ = model._margins(pairs[:1])
+        torch.testing.assert_close(one[0], model._margins(pairs)[0][0], atol=1e-4, rtol=1e-4)
 
     plain, model.train = type(model).train, check
     model.learn(1)
     assert margins[0] == pytest.approx(0.0, abs=1e-5), "it starts as its reference"
     assert margins[1] > 0.01
+
+
+def test_dpo_keeps_its_entropy_where_asked(small_model: str) -> None:
+    def entropy(ent_coef: float) -> float:
+        model = make("dpo", small_model, n_starts=8, group_size=4, n_epochs=3, learning_rate=0.01, ent_coef=ent_coef)
+        model.learn(1)
+        observations = torch.as_tensor(model.env.reset())
+        with torch.no_grad():
+            actions, _, _ = model.policy(observations)
+            return float(model.policy.evaluate_actions(observations, actions)[2].mean())
+
+    assert entropy(1.0) > entropy(0.0)
 
 
 def test_kl_to_the_starting_model_is_taken_off_ppos_rewards(small_model: str) -> None:
