@@ -85,7 +85,7 @@ _ONE_HANOI: dict[str, Any] = {**_HANOI, "knobs": {"disks": 2, "start": "standard
 
 CASES: dict[str, Case] = {
     "a2c, choice": Case("a2c", 40_000, {"learning_rate": 1e-3, "ent_coef": 0.01}),
-    "ac, choice": Case("ac", 32_000, {"learning_rate": 1e-3, "ent_coef": 0.01}, _FOUR),
+    "ac, choice": Case("ac", 32_000, {"learning_rate": 1e-3, "ent_coef": 0.02, "target_tau": 0.02}, _FOUR),
     "bc, choice": Case("bc", 2000),
     "dpo, choice": Case("dpo", 4000, **_ONE_HANOI),
     "dqn, choice": Case("dqn", 8000, {**_FROM_SCRATCH, **_GREEDY}, _FOUR),
