@@ -1,11 +1,16 @@
 """What all tests share."""
 
+import signal
 from collections.abc import Iterator
 
 import gymnasium
 import pytest
 
 from textenvs import registration
+
+# A shell's background jobs ignore Ctrl-C, and so would the programs that tests start and interrupt.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="module", autouse=True)

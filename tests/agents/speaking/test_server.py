@@ -239,14 +239,17 @@ def test_a_key_is_asked_for() -> None:
 def test_the_command_serves_and_stops(sign: signal.Signals) -> None:
     command = [sys.executable, "-m", "agents", "serve", "tiny", "--port", "0"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
-        assert process.stdout is not None
-        told = process.stdout.readline()
-        assert told.startswith("tiny is served at http://127.0.0.1:")
-        url = told.split()[4].rstrip(";")
-        with httpx2.Client(base_url=url, timeout=60, trust_env=False) as client:
-            ask(client)
-            process.send_signal(sign)
-            shown, errors = process.communicate(timeout=60)
+        try:
+            assert process.stdout is not None
+            told = process.stdout.readline()
+            assert told.startswith("tiny is served at http://127.0.0.1:")
+            url = told.split()[4].rstrip(";")
+            with httpx2.Client(base_url=url, timeout=60, trust_env=False) as client:
+                ask(client)
+                process.send_signal(sign)
+                shown, errors = process.communicate(timeout=60)
+        finally:
+            process.kill()  # else a server that does not stop would be waited for
     assert process.returncode == 0 and shown == "stopped\n" and errors == ""
 
 
