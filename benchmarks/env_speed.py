@@ -7,8 +7,7 @@
 
 Players are random. Repeats are interleaved and ratios are of medians. GEM (``gem-llm``) and TextArena (``textarena``)
 are optional: what is not installed is left out and named. GEM's word games want a corpus from the network; they get
-this package's word list in its place. GEM's Hanoi and Sudoku have no
-random player and get one.
+this package's word list in its place. GEM's Hanoi and Sudoku have no random player and get one.
 """
 
 from __future__ import annotations

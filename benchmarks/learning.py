@@ -25,8 +25,8 @@ from agents.players import ExpertPlayer, Player, PolicyPlayer, RandomPlayer
 from benchmarks.learning_cases import CASES, Case
 from benchmarks.provenance import machine_line, write_text
 from benchmarks.statistics import crossed
-from benchmarks.storage import LEARNING
 
+LEARNING = Path(__file__).with_name("learning.json")
 GOAL = 0.9  # of the optimum, from every seed
 SECONDS = 120  # of one core, for one training run
 EPISODES = 200

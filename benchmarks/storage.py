@@ -12,8 +12,7 @@ from benchmarks.cells import FORMAT
 from benchmarks.provenance import write_bytes, write_text
 from benchmarks.suite import Cell
 
-COMMITTED = Path(__file__).resolve().parent / "results"
-LEARNING = COMMITTED / "learning.json"  # of `python -m benchmarks learning`, which holds no cells
+COMMITTED = Path(__file__).parent / "results"
 _FIELDS = ("format", "digest", "cell", "status", "versions")
 
 
@@ -53,9 +52,7 @@ def read(path: Path) -> Iterator[dict[str, Any]]:
     """
     if path.is_dir():
         for each in sorted(path.rglob("*.json*")):
-            if each.name.startswith(".") or each.resolve() == LEARNING:
-                continue
-            if each.name.endswith((".json", ".jsonl", ".jsonl.xz")):
+            if not each.name.startswith(".") and each.name.endswith((".json", ".jsonl", ".jsonl.xz")):
                 yield from read(each)
         return
     if not path.exists():

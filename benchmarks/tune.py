@@ -8,7 +8,6 @@ learner's defaults. The study lies in an SQLite file: the same command goes on w
 
 from __future__ import annotations
 
-import difflib
 import json
 import math
 import warnings
@@ -24,7 +23,7 @@ from rich.table import Table
 import agents
 from agents.evaluation import evaluate
 from agents.learners import LEARNERS
-from agents.learners.table import keywords
+from agents.learners.table import keywords, learner_row
 from agents.players import PolicyPlayer
 from benchmarks.provenance import machine_line
 from benchmarks.spaces import NESTED_DEFAULTS, SPACES, Among, Space
@@ -69,10 +68,7 @@ class Study:
             ValueError: a learner, level or number that there is not; the message says what there is.
             KeyError: an unknown id, or one without measured scores.
         """
-        if self.learner not in SPACES:
-            close = difflib.get_close_matches(self.learner, SPACES, n=1)
-            hint = f"; did you mean {close[0]!r}?" if close else ""
-            raise ValueError(f"learner must be one of {sorted(SPACES)}, not {self.learner!r}{hint}")
+        levels_of = learner_row(self.learner).levels
         for id in self.ids:
             levels = load_game(spec(id).entry).levels
             if self.level not in levels:
@@ -81,9 +77,9 @@ class Study:
         for name, least in (("steps", _STAGES), ("seeds", 1), ("episodes", 2)):
             if getattr(self, name) < least:
                 raise ValueError(f"{name} must be at least {least}, not {getattr(self, name)}")
-        if self.action_level is not None and self.action_level not in LEARNERS[self.learner].levels:
-            levels_of = ", ".join(LEARNERS[self.learner].levels)
-            raise ValueError(f"{self.learner} plays the action levels {levels_of}, not {self.action_level!r}")
+        if self.action_level is not None and self.action_level not in levels_of:
+            told = ", ".join(levels_of)
+            raise ValueError(f"{self.learner} plays the action levels {told}, not {self.action_level!r}")
 
     @property
     def name(self) -> str:

@@ -42,7 +42,7 @@ def write_learners() -> None:
         rows = [row for row in measured if row["learner"] == name]
         (LEARNERS_OUT / f"{name}.md").write_text("\n".join([page(name), *learned(name, rows)]), encoding="utf-8")
         listing.append(f"| [{name}]({name}.md) | {', '.join(learner.levels)} | {learner.when} |")
-    command = f"{LEARNING_COMMAND} --out benchmarks/results/learning.json"
+    command = f"{LEARNING_COMMAND} --out benchmarks/learning.json"
     told = [learning.markdown(measured, link=True), "", learning.notes(measured, command), ""]
     told += [learning.missing(measured), ""]
     listing += ["", "## What each one learned", "", *told]

@@ -372,8 +372,7 @@ class TextEnv(gymnasium.Env[Any, Any]):
     def _play(self, parsed: Any) -> str | None:
         """Act; the game's reply, which ``_receive`` is to be given as ids, or ``None`` inside an utterance."""
         if self.action_level == "turn":
-            text, ids = parsed
-            return self._say(self.tokenizer.decode(ids) if text is None else text, ids)
+            return self._say(*parsed)
         if self.action_level == "choice":
             valid = self._valid()
             if parsed >= len(valid):
@@ -388,8 +387,6 @@ class TextEnv(gymnasium.Env[Any, Any]):
         text = None
         if self.constrain:  # the words themselves, even from a tokenizer that would lose some of them
             text = next((text for text in self._valid() if self.tokenizer.encode(text) == self._writing), None)
-        if text is None:
-            text = self.tokenizer.decode(self._writing)
         return self._say(text, self._writing, streamed=True)
 
     def _receive(self, ids: list[int]) -> None:
@@ -435,8 +432,10 @@ class TextEnv(gymnasium.Env[Any, Any]):
         held_out = zlib.crc32(replace_surrogates(instance).encode()) % 5 == 0
         return held_out == (self.split == "test")
 
-    def _say(self, text: str, ids: Sequence[int], streamed: bool = False) -> str:
+    def _say(self, text: str | None, ids: Sequence[int], streamed: bool = False) -> str:
         """Play one utterance; ``streamed`` says that its ids are in the stream already."""
+        if text is None:
+            text = self.tokenizer.decode(ids)
         reply, reward, terminated, info = self.game.step(text)
         self._exchanges.append((text, ids, reply))
         self._writing, self._unstreamed = [], () if streamed else ids

@@ -287,10 +287,10 @@ def read_minari(dataset: str) -> Iterator[Recording]:
     kwargs = {name: value for name, value in spec.kwargs.items() if name not in ("game", *FORM_KEYWORDS)}
     player = recorded.storage.metadata.get("algorithm_name", "unknown")
     tokenizer = load_tokenizer(spec.kwargs.get("tokenizer", "textenvs"))
+    unsaid = tokenizer.end_id, tokenizer.pad_id
     for number, (episode_seed, episode) in enumerate(episodes, 1):
-        ids = [list(takewhile(lambda i: i not in (tokenizer.end_id, tokenizer.pad_id), row)) for row in
-               episode.actions.tolist()]  # fmt: skip
-        played = replay(spec.id, player, episode_seed, [tokenizer.decode(each) for each in ids], **kwargs)
+        said = [list(takewhile(lambda i: i not in unsaid, row)) for row in episode.actions.tolist()]
+        played = replay(spec.id, player, episode_seed, [tokenizer.decode(ids) for ids in said], **kwargs)
         ends = (bool(episode.terminations[-1]), bool(episode.truncations[-1]))
         if played.rewards != list(episode.rewards) or (played.terminated, played.truncated) != ends:
             raise ValueError(

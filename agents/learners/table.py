@@ -261,7 +261,7 @@ def make(
     """
     if dataset is None:
         return remake(learner, env_id, backbone, num_envs, seed, env_kwargs, None, overrides)
-    row = _row(learner)
+    row = learner_row(learner)
     if not row.recorded:
         able = ", ".join(sorted(name for name, each in LEARNERS.items() if each.recorded))
         raise ValueError(f"{learner} learns from what it does itself: dataset goes with {able}")
@@ -299,7 +299,7 @@ def remake(
 ) -> BaseAlgorithm:
     """What ``make`` makes, from its ``recipe``: the dataset is not read before it is learned from, and the replay
     buffer is empty."""
-    row = _row(learner)
+    row = learner_row(learner)
     known = keywords(row.algorithm)
     for name in overrides:
         if name not in known:
@@ -346,7 +346,12 @@ def remake(
     return model
 
 
-def _row(learner: str) -> Learner:
+def learner_row(learner: str) -> Learner:
+    """The row of the table.
+
+    Raises:
+        ValueError: there is none; the message suggests the right name.
+    """
     if learner not in LEARNERS:
         close = difflib.get_close_matches(learner, LEARNERS, n=1)
         hint = f"; did you mean {close[0]!r}?" if close else ""

@@ -1,5 +1,7 @@
 """The row-wise cache gives what a full forward pass gives, whatever happens to the rows."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
@@ -75,12 +77,18 @@ def test_changed_weights_empty_the_cache() -> None:
     torch.testing.assert_close(after, plain(model, ids, lengths), atol=1e-5, rtol=0)
 
 
-def test_only_new_tokens_are_computed() -> None:
-    model = backbone("llama")
-    cache = model.new_cache(3, WINDOW)
+def counted(model: Any) -> list[int]:
+    """How many tokens go through the layers, a number for each pass from now on."""
     computed: list[int] = []
     forward = model.decoder.generate
     model.decoder.generate = lambda tokens, *rest: computed.append(len(tokens)) or forward(tokens, *rest)
+    return computed
+
+
+def test_only_new_tokens_are_computed() -> None:
+    model = backbone("llama")
+    cache = model.new_cache(3, WINDOW)
+    computed = counted(model)
     ids = torch.randint(1, VOCABULARY, (3, 30))
     cache.last_hidden(ids, torch.tensor([20, 10, 29]))
     cache.last_hidden(ids, torch.tensor([21, 11, 30]))
@@ -92,9 +100,7 @@ def test_only_new_tokens_are_computed() -> None:
 def test_rows_that_begin_alike_are_filled_once() -> None:
     model = backbone("llama")
     cache = model.new_cache(6, WINDOW)
-    computed: list[int] = []
-    forward = model.decoder.generate
-    model.decoder.generate = lambda tokens, *rest: computed.append(len(tokens)) or forward(tokens, *rest)
+    computed = counted(model)
     ids = torch.randint(1, VOCABULARY, (6, 40))
     ids[:4] = ids[0]  # a group
     ids[5, :25] = ids[4, :25]

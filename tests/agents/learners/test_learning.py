@@ -3,21 +3,13 @@
 import pytest
 
 from agents.players import ExpertPlayer
-from benchmarks.learning import GOAL, play, read, run_case
+from benchmarks.learning import GOAL, play, run_case
 from benchmarks.learning_cases import CASES
-
-_MISSED = {row["case"] for row in read() if not row["reached"]}  # as the committed table says
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", [0, 1, 2])
-@pytest.mark.parametrize(
-    "name",
-    [
-        pytest.param(name, marks=[pytest.mark.xfail(reason="the committed table says so")] if name in _MISSED else [])
-        for name in CASES
-    ],
-)
+@pytest.mark.parametrize("name", CASES)
 def test_it_comes_near_the_optimum(name: str, seed: int) -> None:
     case = CASES[name]
     run = run_case(case, seed)
