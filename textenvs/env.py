@@ -36,7 +36,7 @@ class TextEnv(gymnasium.Env[Any, Any]):
     """One game, played in tokens (or in text, with ``as_text=True``).
 
     Made by ``gymnasium.make(id, **keywords)``. The transcript is kept as token ids and only ever appended to; when
-    the window is full the oldest whole exchanges go and the opening stays (see ``TokenStream``).
+    the window is full the older half of the exchanges goes and the opening stays (see ``TokenStream``).
 
     Observations are int32 arrays of ``observation_space`` (a ``TokenSpace``). What an action is depends on
     ``action_level``:

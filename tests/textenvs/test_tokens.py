@@ -254,3 +254,17 @@ def test_stream_keeps_the_newest_and_pads_the_rest(window: int, opening: int, pa
         assert kept[-newest:] == everything[-newest:]
         assert sorted(kept) == kept and (stream.buffer[stream.length :] == 0).all()
         assert stream.length == stream._opening + sum(stream._exchanges) + stream._newest
+
+
+def test_a_full_window_is_read_anew_seldom() -> None:
+    stream = TokenStream(np.empty(100, np.int32), 100, 0)
+    stream.start(range(20))
+    moved = 0
+    for turn in range(400):
+        before = stream.buffer[: stream.length].tolist()
+        stream.append([turn + 20] * 5, closes=True)
+        kept = stream.buffer[: stream.length].tolist()
+        assert kept[:20] == list(range(20)) and kept[-5:] == [turn + 20] * 5
+        assert len(kept) == 25 + 5 * turn or len(kept) >= 60
+        moved += kept[: len(before)] != before
+    assert moved == 48  # every eighth turn once there are no more than sixteen exchanges

@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 class TokenStream:
     """Appends ids to a right-padded buffer, so that the cost of a turn does not grow with the episode.
 
-    When the window is full the oldest whole exchanges (an utterance and the reply to it) go and the opening stays.
+    When the window is full the oldest whole exchanges (an utterance and the reply to it) go, half of what follows the
+    opening, and the opening stays: whoever reads the window must read it anew then, so it should happen seldom.
     If the opening and the newest exchange alone do not fit, each keeps its end: the exchange gets what the opening
     leaves, and at least half of the window. An opening longer than the window keeps its end.
 
@@ -57,8 +58,9 @@ class TokenStream:
         """Drop what is oldest and write ``ids`` at the end; by how much the newest exchange grew."""
         buffer, window, old_length = self.buffer, self.window, self.length
         needed = old_length + len(ids) - window
+        goal = max(needed, (window - self._opening) // 2)
         dropped = 0
-        while dropped < needed and self._exchanges:
+        while dropped < goal and self._exchanges:
             dropped += self._exchanges.popleft()
         tail = np.concatenate([buffer[self._opening + dropped : old_length], np.asarray(ids, np.int32)])
         if dropped < needed:
