@@ -104,7 +104,12 @@ def instances(env_id: str, level: str, seed: int, episodes: int) -> list[int]:
 def _train(cell: Cell) -> tuple[BaseAlgorithm, dict[str, Any]]:
     env_kwargs = {**cell.env_kwargs, "level": cell.level, "action_level": cell.action_level}
     model = agents.make(
-        cell.name, cell.env_id, cell.backbone, seed=cell.seed, env_kwargs=env_kwargs, **dict(cell.settings)
+        cell.learner or cell.name,
+        cell.env_id,
+        cell.backbone,
+        seed=cell.seed,
+        env_kwargs=env_kwargs,
+        **dict(cell.settings),
     )
     curve = TokenCurve(max(1, cell.budget // _POINTS))
     start = time.perf_counter()

@@ -120,6 +120,9 @@ def _parser() -> argparse.ArgumentParser:
     report.add_argument("--compare", nargs=2, metavar="NAME", help="two contestants, on the same episodes")
     report.add_argument("--readme", type=Path, metavar="FILE", help="put the leaderboard between its marks")
 
+    literature = command("literature", _literature, "the suite literature beside published figures (Markdown)")
+    literature.add_argument("paths", nargs="*", type=Path, metavar="PATH", help="results (the committed ones)")
+
     pack = command("pack", _pack, "write results as one file to submit")
     pack.add_argument("paths", nargs="+", type=Path, metavar="PATH", help="folders or files of results")
     pack.add_argument("--only", nargs="+", metavar="NAME", help="these learners or players only")
@@ -245,6 +248,13 @@ def _report(args: argparse.Namespace, console: Console) -> int:
         console.print(f"report: {write_text(args.out, tables.FORMATS[args.format](found)).resolve()}")
     else:
         sys.stdout.write(tables.FORMATS[args.format](found))
+    return 0
+
+
+def _literature(args: argparse.Namespace, console: Console) -> int:
+    from benchmarks import literature, standings
+
+    sys.stdout.write(literature.markdown(standings.load(args.paths)))
     return 0
 
 

@@ -28,7 +28,7 @@ class Cell:
 
     Attributes:
         kind: ``"learner"`` or ``"player"``.
-        name: a name of ``agents.LEARNERS``, or a player as ``benchmarks.contestants`` reads it.
+        name: a name of ``agents.LEARNERS`` or of a variant, or a player as ``benchmarks.contestants`` reads it.
         env_id, level: what is played.
         backbone: the learner's model; empty for a player.
         seed: seeds the learner's training, or the player's own draws.
@@ -40,6 +40,7 @@ class Cell:
         keep: so many of them are kept as whole transcripts.
         env_kwargs: keywords of ``gym.make`` for a policy's environments.
         settings: the learner's keywords in place of its defaults.
+        learner: the name of ``agents.LEARNERS`` that a variant is one of; empty where ``name`` is it.
         price: dollars for a million tokens read and written, where the player has a price.
         content: digest of the file that the player is, so that another file is another cell.
         imports: modules that register environments.
@@ -59,6 +60,7 @@ class Cell:
     keep: int = 2
     env_kwargs: Mapping[str, Any] = field(default_factory=dict)
     settings: Mapping[str, Any] = field(default_factory=dict)
+    learner: str = ""
     price: tuple[float, float] | None = None
     content: str = ""
     imports: tuple[str, ...] = ()
@@ -110,6 +112,7 @@ class Suite:
     budget: Mapping[str, int] = field(default_factory=lambda: {"token": 16_384, "turn": 4096, "choice": 4096})
     env: Mapping[str, Any] = field(default_factory=dict)
     settings: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    variants: Mapping[str, str] = field(default_factory=dict)
     prices: Mapping[str, Sequence[float]] = field(default_factory=dict)
     imports: tuple[str, ...] = ()
 
@@ -176,14 +179,16 @@ class Suite:
         from agents.learners import LEARNERS
 
         for name in self.learners:
-            if name not in LEARNERS:
-                raise ValueError(f"no learner {name!r}{_suggest(name, LEARNERS)}")
+            learner = self.variants.get(name, name)
+            if learner not in LEARNERS:
+                raise ValueError(f"no learner {learner!r}{_suggest(learner, [*LEARNERS, *self.variants])}")
         for seed in range(self.seeds):
             for backbone in self.backbones:
                 for env_id, level in self._tasks():
                     chooses = load_game(spec(env_id).entry)(**load_game(spec(env_id).entry).levels[level]).max_choices
                     for name in self.learners:
-                        levels = [each for each in LEARNERS[name].levels if each != "choice" or chooses]
+                        learner = self.variants.get(name, name)
+                        levels = [each for each in LEARNERS[learner].levels if each != "choice" or chooses]
                         if self.action_level:
                             levels = [each for each in levels if each == self.action_level]
                         if not levels:
@@ -202,6 +207,7 @@ class Suite:
                             action_level=levels[0],
                             env_kwargs=env_kwargs,
                             settings=dict(self.settings.get(name, {})),
+                            learner=learner if learner != name else "",
                             **self._shared(),
                         )
 

@@ -58,6 +58,26 @@ CONFIGS: dict[str, dict[str, Any]] = {
     "recurrent": {"model_type": "gru", "hidden_size": 256, "num_hidden_layers": 1},
 }  # what --kind makes; causal is the shipped model
 
+# Tokens of transcripts a level. The shipped model reads the benchmark's core games most, and of them dialogues, which
+# are long to learn: what is said there has to be copied.
+TRANSCRIPTS = 40_000
+TRANSCRIPTS_OF = {"TextDialogue-v0": 1_200_000} | dict.fromkeys(
+    (
+        "TextArithmetic-v0",
+        "TextBandit-v0",
+        "TextCalculator-v0",
+        "TextClassification-v0",
+        "TextCraft-v0",
+        "TextFrozenLake-v0",
+        "TextGuessNumber-v0",
+        "TextMaze-v0",
+        "TextMemory-v0",
+        "TextTicTacToe-v0",
+        "TextWordle-v0",
+    ),
+    150_000,
+)
+
 
 def transcripts(
     env_id: str, tokens: int, error: float, seed: int, split: str = "train", num_envs: int = 64, **env_kwargs: Any
@@ -160,10 +180,15 @@ def main(arguments: Sequence[str] | None = None) -> None:
         "--transcripts",
         type=int,
         nargs="+",
-        default=[300_000],
-        help="tokens of transcripts a level, or one for each id",
+        default=None,
+        help="tokens of transcripts a level, or one for each id (default: what the shipped model read)",
     )
-    parser.add_argument("--error", type=float, default=0.8, help="share of random admissible utterances")
+    parser.add_argument(
+        "--error",
+        type=float,
+        default=0.8,
+        help="share of random admissible utterances; none in a game that lists no utterances",
+    )
     parser.add_argument("--updates", type=int, default=8000)
     parser.add_argument("--tokens", type=int, default=2048, help="tokens per update")
     parser.add_argument("--learning-rate", type=float, default=2e-3)
@@ -179,10 +204,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
     tokenizer = textenvs.load_tokenizer(own)
     sequences: list[np.ndarray] = []
     ids = options.ids or textenvs.ids()
-    sizes = options.transcripts * len(ids) if len(options.transcripts) == 1 else options.transcripts
-    for env_id, size in zip(ids, sizes, strict=True):
-        for level in gym.make(env_id).unwrapped.game.levels:  # type: ignore[attr-defined]
-            sequences += transcripts(env_id, size, options.error, options.seed, level=level, tokenizer=own)
+    sizes = options.transcripts or [TRANSCRIPTS_OF.get(env_id, TRANSCRIPTS) for env_id in ids]
+    for env_id, size in zip(ids, sizes * len(ids) if len(sizes) == 1 else sizes, strict=True):
+        game = gym.make(env_id).unwrapped.game  # type: ignore[attr-defined]
+        error = options.error if game.max_choices else 0.0  # random tokens teach nothing
+        for level in game.levels:
+            sequences += transcripts(env_id, size, error, options.seed, level=level, tokenizer=own)
         print(f"{env_id}: {len(sequences):,} episodes, {sum(map(len, sequences)):,} tokens so far", flush=True)
 
     if options.start:
@@ -214,7 +241,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 def own_tokenizer(model: str | None) -> Any:
     """The tokenizer in a model's folder, or ``"textenvs"`` where there is none."""
-    if model is None:
+    if model in (None, TINY):
         return "textenvs"
     try:
         return read_tokenizer(model)

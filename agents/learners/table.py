@@ -69,8 +69,11 @@ class Learner:
 
 
 _ON_POLICY = {"rollout_buffer_class": PackedRolloutBuffer, "gamma": 1.0, "gae_lambda": 0.95}
+# Eight steps of a sequence share a pass, which is what an update costs.
+_SHARED: dict[str, Any] = {"replay_buffer_kwargs": {"per_sequence": 8}}
 # Exploration is the policy's: that of DQN and QRDQN knows nothing of absent choices.
 _VALUE: dict[str, Any] = {
+    **_SHARED,
     "exploration_initial_eps": 0.0,
     "exploration_final_eps": 0.0,
     "gamma": 0.99,
@@ -164,7 +167,7 @@ LEARNERS: dict[str, Learner] = {
         TokenImplicitQPolicy,
         ("token", "choice"),
         "When there are transcripts and trying things is dear: offline Q-learning at token level.",
-        {},
+        _SHARED,
         recorded=True,
     ),
     "maskable_ppo": Learner(
@@ -209,7 +212,7 @@ LEARNERS: dict[str, Learner] = {
         TokenSACPolicy,
         _DISCRETE,
         "Off-policy with entropy: where exploration must not die out and replay is wanted.",
-        {},
+        _SHARED,
         recorded=True,
     ),
     "trpo": Learner(
@@ -252,7 +255,8 @@ def make(
         dataset: episodes to learn from, a file of ``textenvs record`` or the id of a Minari dataset. ``bc``,
             ``filtered_bc``, ``dpo`` and ``ilql`` learn from them alone; ``dqn``, ``ddqn``, ``qrdqn`` and
             ``sac_discrete`` find them in their replay buffer when they begin to play.
-        overrides: keywords of the Stable-Baselines3 class, in place of the defaults of the table.
+        overrides: keywords of the Stable-Baselines3 class, in place of the defaults of the table; those in
+            ``replay_buffer_kwargs`` each in place of its own.
 
     Raises:
         ValueError: unknown learner, an action level that it cannot play, or a dataset that it cannot learn from.
@@ -316,7 +320,8 @@ def remake(
         own = {"seed": seed, "gamma": settings.get("gamma", 0.99)}
         if row.algorithm in (DQN, QRDQN) and "n_steps" in settings:  # which they only hand on to a buffer of their own
             own["n_steps"] = settings.pop("n_steps")
-        settings["replay_buffer_kwargs"] = {**own, **(settings.get("replay_buffer_kwargs") or {})}
+        given = overrides.get("replay_buffer_kwargs") or {}
+        settings["replay_buffer_kwargs"] = {**own, **row.defaults.get("replay_buffer_kwargs", {}), **given}
     settings["policy_kwargs"] = {"backbone": backbone, **(settings.get("policy_kwargs") or {})}
     envs = make_vec_env(env_id, num_envs=num_envs, seed=seed, **env_kwargs, **tokenizer)
     model = row.algorithm(row.policy, envs, seed=seed, **settings)

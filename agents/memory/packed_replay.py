@@ -47,8 +47,8 @@ class PackedReplayBuffer(ReplayBuffer):
     Args:
         n_steps: actions (tokens at token level) whose rewards are summed before bootstrapping (Sutton & Barto 2018,
             sec. 7.1), fewer where the episode or what is known of it ends; ``None`` sums to the end of the episode.
-        per_sequence: steps that are drawn from each drawn sequence. 1 draws all steps independently; with ``k`` every
-            step is still as probable as any other, but ``k`` at a time share a forward pass.
+        per_sequence: the most steps that are drawn from each drawn sequence. 1 draws all steps independently; with
+            ``k`` every step is still as probable as any other, but up to ``k`` at a time share a forward pass.
         gamma: discount of a game turn; give the learner the same one.
         seed: seeds the sampling.
 
@@ -235,16 +235,30 @@ class PackedReplayBuffer(ReplayBuffer):
 
     def _draw(self, batch_size: int) -> tuple[np.ndarray, np.ndarray]:
         """Places of ``batch_size`` steps, and their rows."""
-        drawn = -(-batch_size // self.per_sequence)
-        rows = self.rng.integers(self.n_envs, size=drawn)
-        steps = self.rng.integers(self.size(), size=drawn)
         if self.per_sequence == 1:
-            return steps, rows
-        shared = []
-        for step, row in zip(steps, rows, strict=True):
-            along = np.flatnonzero(self.segment[: self.size(), row] == self.segment[step, row])
-            shared.append(self.rng.choice(along, self.per_sequence, replace=len(along) < self.per_sequence))
-        return np.concatenate(shared)[:batch_size], np.repeat(rows, self.per_sequence)[:batch_size]
+            return self._independent(batch_size)
+        found: list[np.ndarray] = []
+        of: list[np.ndarray] = []
+        missing = batch_size
+        while missing > 0:
+            for step, row in zip(*self._independent(missing), strict=True):
+                along = np.flatnonzero(self.segment[: self.size(), row] == self.segment[step, row])
+                count = min(self.per_sequence, len(along))
+                # A sequence is drawn by any of its steps and then gives ``count``: so often it has to be passed over.
+                if missing > 0 and self.rng.random() * count < 1:
+                    found.append(self._along(along, row, count))
+                    of.append(np.full(count, row))
+                    missing -= count
+        return np.concatenate(found)[:batch_size], np.concatenate(of)[:batch_size]
+
+    def _independent(self, count: int) -> tuple[np.ndarray, np.ndarray]:
+        """Places of ``count`` steps, each drawn alone, and their rows."""
+        rows = self.rng.integers(self.n_envs, size=count)
+        return self.rng.integers(self.size(), size=count), rows
+
+    def _along(self, places: np.ndarray, row: int, count: int) -> np.ndarray:
+        """``count`` of the steps at ``places`` of a row, which are those of a sequence."""
+        return self.rng.choice(places, count, replace=False)
 
     def at(self, steps: np.ndarray, rows: np.ndarray) -> ReplayBufferSamples:
         """The steps at places ``steps`` ``(batch,)`` of ``rows`` ``(batch,)``, packed, with n-step returns."""

@@ -69,10 +69,11 @@ class PrioritizedReplayBuffer(PackedReplayBuffer):
 
     Step ``i`` is drawn with probability ``p_i^alpha / sum_k p_k^alpha``, ``p_i = |delta_i| + epsilon`` being its last
     TD error, stratified over the batch; a new step has the largest priority so far. The weights
-    ``(N P(i))^-beta / max`` make up for it.
+    ``(N P(i))^-beta / max`` make up for it. With ``per_sequence`` the steps of a drawn sequence are drawn by their
+    priorities, too, which leaves every ``P(i)`` as it is.
 
     Args:
-        keywords: those of ``PackedReplayBuffer``; ``per_sequence`` must be 1.
+        keywords: those of ``PackedReplayBuffer``.
         alpha: how much priorities count; 0 draws uniformly.
         beta: how much is made up for, at first and at the end of training; the learner moves it from one to the other.
         epsilon: keeps every step's priority above zero.
@@ -86,8 +87,6 @@ class PrioritizedReplayBuffer(PackedReplayBuffer):
         epsilon: float = 1e-3,
         **keywords: Any,
     ) -> None:
-        if keywords.get("per_sequence", 1) != 1:
-            raise ValueError("prioritized replay draws every step by its own priority: per_sequence must be 1")
         if not 0 <= alpha <= 1:
             raise ValueError(f"alpha must be 0 to 1, not {alpha!r}")
         self.alpha, self.beta, self.epsilon = alpha, (float(beta[0]), float(beta[1])), epsilon
@@ -107,16 +106,24 @@ class PrioritizedReplayBuffer(PackedReplayBuffer):
 
     def sample(self, batch_size: int, env: Any = None) -> PrioritizedSamples:  # type: ignore[override]
         """Draw ``batch_size`` steps by their priorities."""
-        strata = (np.arange(batch_size) + self.rng.random(batch_size)) / batch_size
-        places = self.tree.find(strata * self.tree.total)
+        steps, rows = self._draw(batch_size)
+        places = steps * self.n_envs + rows
         probabilities = self.tree[places] / self.tree.total
         beta = self.beta[0] + (self.beta[1] - self.beta[0]) * self.progress
         weights = (self.size() * self.n_envs * probabilities) ** -beta
         weights = (weights / weights.max()).astype(np.float32)
-        steps = self.at(*np.divmod(places, self.n_envs))
-        discounts = steps.discounts
+        drawn = self.at(steps, rows)
+        discounts = drawn.discounts
         assert discounts is not None
-        return PrioritizedSamples(*steps[:5], discounts, self.to_torch(weights.reshape(-1, 1)), places)
+        return PrioritizedSamples(*drawn[:5], discounts, self.to_torch(weights.reshape(-1, 1)), places)
+
+    def _independent(self, count: int) -> tuple[np.ndarray, np.ndarray]:
+        strata = (self.rng.permutation(count) + self.rng.random(count)) / count
+        return np.divmod(self.tree.find(strata * self.tree.total), self.n_envs)
+
+    def _along(self, places: np.ndarray, row: int, count: int) -> np.ndarray:
+        priorities = self.tree[places * self.n_envs + row]
+        return self.rng.choice(places, count, p=priorities / priorities.sum())
 
     def update(self, places: np.ndarray, errors: np.ndarray) -> None:
         """Give the steps at ``places`` ``(batch,)`` the priorities of their TD errors ``(batch,)``."""

@@ -15,7 +15,7 @@ from torch.distributions import Categorical
 from agents.memory.packed import PackedBatch
 from agents.policies.chosen import draw, score, score_states
 from agents.policies.masks import action_logits, states_of
-from agents.policies.reader import TokenReader
+from agents.policies.reader import TokenReader, ValueHead
 from agents.policies.utterances import Utterances, spoken
 from textenvs.tokens.spaces import UtteranceSpace
 
@@ -67,9 +67,7 @@ class TokenActorCriticPolicy(ActorCriticPolicy):
         self.use_sde = False
         self.settings = {"backbone": backbone, "kind": kind, "lora": lora, "dtype": dtype, "frozen": frozen}
         self.reader = TokenReader(observation_space, action_space, **self.settings)
-        self.critic = nn.Linear(self.reader.backbone.hidden_size, 1)
-        nn.init.zeros_(self.critic.weight)
-        nn.init.zeros_(self.critic.bias)
+        self.critic = ValueHead(self.reader.backbone.hidden_size, 1)
         trainable = [parameter for parameter in self.parameters() if parameter.requires_grad]
         self.optimizer = optimizer_class(trainable, lr=lr_schedule(1), **optimizer_kwargs)  # type: ignore[call-arg]
 

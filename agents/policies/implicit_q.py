@@ -8,12 +8,12 @@ from typing import Any
 import torch
 from gymnasium import spaces
 from stable_baselines3.common.type_aliases import Schedule
-from torch import Tensor, nn
+from torch import Tensor
 
 from agents.memory.packed import PackedBatch
 from agents.policies.masks import MaskedPolicy, action_logits, states_of
 from agents.policies.q_network import TokenQNetwork, target_of
-from agents.policies.reader import TokenReader
+from agents.policies.reader import TokenReader, ValueHead
 
 
 class ImplicitQNetwork(TokenQNetwork):
@@ -21,9 +21,7 @@ class ImplicitQNetwork(TokenQNetwork):
 
     def __init__(self, observation_space: spaces.Space, action_space: spaces.Space, **keywords: Any) -> None:
         super().__init__(observation_space, action_space, heads=2, **keywords)
-        self.state_value = nn.Linear(self.reader.backbone.hidden_size, 1)
-        nn.init.zeros_(self.state_value.weight)
-        nn.init.zeros_(self.state_value.bias)
+        self.state_value = ValueHead(self.reader.backbone.hidden_size, 1)
 
     def both(self, obs: Tensor | PackedBatch, masks: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Q-values ``(steps, 2, actions)`` and state values ``(steps, 1)``; arguments as in ``forward``."""

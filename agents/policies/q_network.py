@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from agents.memory.packed import PackedBatch
 from agents.policies.masks import MaskedPolicy, states_of
-from agents.policies.reader import MASKED, TokenReader
+from agents.policies.reader import MASKED, TokenReader, ValueHead
 
 
 class TokenQNetwork(BasePolicy):
@@ -51,9 +51,7 @@ class TokenQNetwork(BasePolicy):
         self.reader = TokenReader(observation_space, action_space, **reader)
         self.dueling, self.heads = dueling, heads
         width = self.reader.backbone.hidden_size
-        self.value = nn.Linear(width, heads)
-        nn.init.zeros_(self.value.weight)
-        nn.init.zeros_(self.value.bias)
+        self.value = ValueHead(width, heads)
         self.scale = nn.Parameter(torch.tensor(scale))
         if heads > 1:
             self.moves = nn.Linear(width, heads * width)

@@ -17,6 +17,25 @@ from textenvs.tokens.spaces import TokenSpace, UtteranceSpace
 MASKED = -1e8  # logit or Q-value of what may not be chosen: finite, since (1 - done) * -inf is NaN
 
 
+class ValueHead(nn.Linear):
+    """State values ``(..., values)`` that are linear in hidden states ``(..., width)``, and zero at first.
+
+    An optimizer such as Adam moves each weight by the learning rate, whatever the gradient, so one step would move the
+    value of a wide model by the learning rate times its width: with 576 hidden units and 1e-3 by half a return. States
+    of more than 128 units are therefore scaled by 128 / width, as Yang et al. 2021 ("Tensor Programs V", table 3) do
+    to output weights.
+    """
+
+    def __init__(self, width: int, values: int) -> None:
+        super().__init__(width, values)
+        nn.init.zeros_(self.weight)
+        nn.init.zeros_(self.bias)
+
+    def forward(self, hidden: Tensor) -> Tensor:
+        """Values of ``hidden``."""
+        return super().forward(hidden * min(1.0, 128 / self.in_features))
+
+
 class TokenReader(nn.Module):
     """A backbone together with the observation space that it reads.
 

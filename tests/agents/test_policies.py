@@ -9,6 +9,7 @@ from stable_baselines3.common.buffers import RolloutBuffer
 
 import agents
 from agents.learners.table import LEARNERS
+from agents.policies.reader import ValueHead
 from tests.agents.conftest import SMALL_BACKBONES, small_settings
 from textenvs.tokens.spaces import TokenSpace
 
@@ -177,3 +178,14 @@ def test_misspelt_names_are_errors_that_suggest_the_right_one() -> None:
         agents.make("dqn", "TextDialogue-v0", env_kwargs={"action_level": "turn"})
     with pytest.raises(FileNotFoundError, match="no model"):
         agents.make("ppo", "TextDialogue-v0", backbone="no/such/folder")
+
+
+@pytest.mark.parametrize("width", [16, 128, 576, 4096])
+def test_a_step_moves_the_values_of_a_wide_model_no_further(width: int) -> None:
+    head = ValueHead(width, 1)
+    hidden = torch.where(torch.arange(width) % 2 == 0, 1.0, -1.0)[None]
+    assert head(hidden).item() == 0.0
+    optimizer = torch.optim.Adam(head.parameters(), lr=1e-3)
+    (-head(hidden).sum()).backward()
+    optimizer.step()
+    assert head(hidden).item() == pytest.approx(1e-3 * (min(width, 128) + 1), rel=1e-3)

@@ -7,6 +7,7 @@ import pytest
 
 import textenvs
 from agents.learners import LEARNERS
+from benchmarks import literature
 from benchmarks.suite import families, load_suite, names
 from tests.benchmarks.conftest import GUESS
 
@@ -28,7 +29,11 @@ def test_the_shipped_ones() -> None:
     for family, own in families().items():
         suite = load_suite(family)
         assert set(suite.ids) == set(own) and suite.budget == core.budget
-    assert names()[:3] == ["core", "full", "smoke"]
+    assert names()[:4] == ["core", "full", "literature", "smoke"]
+    found = {cell.name: cell for cell in load_suite("literature").cells() if cell.kind == "learner"}
+    assert set(found) == set(literature.LEARNERS)
+    assert found["mc"].learner == "ilql" and found["mc"].settings == {"error": 0.5, "monte_carlo": True}
+    assert found["ilql"].learner == "" and found["online_filtered_bc"].learner == "expert_iteration"
 
 
 def test_the_example_of_the_guide(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -128,10 +128,22 @@ def test_new_steps_have_the_largest_priority_and_take_the_place_of_old_ones() ->
     assert buffer.tree[np.arange(3)].tolist() == [2.0, 0.5, 1.0]
     fill(model, ["ss"])
     assert buffer.full and buffer.tree[np.arange(4)].tolist() == [2.0, 0.5, 1.0, 2.0]
-    with pytest.raises(ValueError, match="per_sequence"):
-        ddqn(prioritized=True, replay_buffer_kwargs={"per_sequence": 4})
     with pytest.raises(ValueError, match="prioritized"):
         ddqn(prioritized=False, replay_buffer_class=PrioritizedReplayBuffer)
+
+
+@pytest.mark.parametrize("per_sequence", [1, 3])
+def test_steps_are_drawn_by_their_priorities(per_sequence: int) -> None:
+    model = ddqn(prioritized=True, replay_buffer_kwargs={"alpha": 1.0, "epsilon": 0.0, "per_sequence": per_sequence})
+    buffer: Any = model.replay_buffer
+    fill(model, ["gggg", "s", "gg"])
+    errors = np.array([1.0, 2.0, 0.0, 5.0, 3.0, 4.0, 1.0])
+    buffer.update(np.arange(7), errors)
+    counts = np.zeros(7)
+    for _ in range(4000):
+        np.add.at(counts, buffer._draw(16)[0], 1)
+    expected = errors / errors.sum()
+    np.testing.assert_allclose(counts / counts.sum(), expected, atol=0.02)
 
 
 def test_td_targets_of_a_vocabulary_hold_to_what_is_admissible() -> None:
