@@ -192,13 +192,10 @@ def _list(args: argparse.Namespace, console: Console) -> int:
 def _show(args: argparse.Namespace, console: Console) -> int:
     from rich.markdown import Markdown
 
-    from agents.learners import LEARNERS
     from agents.learners.pages import page
+    from agents.learners.table import learner_row
 
-    if args.learner not in LEARNERS:
-        close = difflib.get_close_matches(args.learner, LEARNERS, 1)
-        hint = f"did you mean {close[0]!r}?" if close else f"there are {', '.join(sorted(LEARNERS))}"
-        raise ValueError(f"no learner {args.learner!r}: {hint}")
+    learner_row(args.learner)
     Console(width=console.width).print(Markdown(page(args.learner)))
     return 0
 

@@ -122,6 +122,7 @@ def _parser() -> argparse.ArgumentParser:
 
     literature = command("literature", _literature, "the suite literature beside published figures (Markdown)")
     literature.add_argument("paths", nargs="*", type=Path, metavar="PATH", help="results (the committed ones)")
+    literature.add_argument("--page", type=Path, metavar="FILE", help="put the tables between its marks")
 
     pack = command("pack", _pack, "write results as one file to submit")
     pack.add_argument("paths", nargs="+", type=Path, metavar="PATH", help="folders or files of results")
@@ -236,7 +237,8 @@ def _report(args: argparse.Namespace, console: Console) -> int:
     if args.compare:
         return _compare(found, args.compare, console)
     if args.readme is not None:
-        _into_readme(args.readme, tables.markdown(found))
+        leaderboard, _, _ = tables.markdown(found).partition("\n\n")
+        _between_marks(args.readme, leaderboard)
         console.print(f"leaderboard: {args.readme}")
         return 0
     if args.format == "html":
@@ -254,7 +256,12 @@ def _report(args: argparse.Namespace, console: Console) -> int:
 def _literature(args: argparse.Namespace, console: Console) -> int:
     from benchmarks import literature, standings
 
-    sys.stdout.write(literature.markdown(standings.load(args.paths)))
+    text = literature.markdown(standings.load(args.paths or [literature.COMMITTED], baselines=False))
+    if args.page is None:
+        sys.stdout.write(text)
+    else:
+        _between_marks(args.page, text.rstrip())
+        console.print(f"tables: {args.page}")
     return 0
 
 
@@ -292,14 +299,14 @@ def _compare(found: Any, names: Sequence[str], console: Console) -> int:
 _MARKS = ("<!-- benchmark:start -->", "<!-- benchmark:end -->")
 
 
-def _into_readme(path: Path, text: str) -> None:
+def _between_marks(path: Path, text: str) -> None:
     from benchmarks.provenance import write_text
 
     head, start, rest = path.read_text("utf-8").partition(_MARKS[0])
     _, end, tail = rest.partition(_MARKS[1])
     if not start or not end:
         raise ValueError(f"{path} lacks the marks {_MARKS[0]} and {_MARKS[1]}")
-    write_text(path, f"{head}{start}\n{text.partition(chr(10) * 2)[0]}\n{end}{tail}")
+    write_text(path, f"{head}{start}\n{text}\n{end}{tail}")
 
 
 def _verify(args: argparse.Namespace, console: Console) -> int:

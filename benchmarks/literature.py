@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
@@ -12,6 +13,7 @@ from benchmarks.contestants import AS_PLAYED
 from benchmarks.standings import Entry, Standings, Task
 from benchmarks.statistics import Floats
 
+COMMITTED = Path(__file__).with_name("literature.jsonl.xz")
 LEVEL = "easy"
 DATA = "imperfect:0.5"  # the player whose episodes are imitated
 WAY = "sampled"

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.markdown import Markdown
 from rich.table import Table
@@ -112,7 +113,8 @@ def _list(family: str | None) -> int:
     families = {id: registration.spec(id).family for id in registration.ids()}
     if family is not None and family not in families.values():
         raise _Mistake(f"there is no family {family!r}{_nearest(family, sorted(set(families.values())))}")
-    listing = Table("id", "family", "optimum", "level", "max turns", "random", "expert")
+    columns = ("id", "family", "optimum", "level", "turns", "random", "expert")
+    listing = Table(*columns, box=SIMPLE_HEAD, padding=(0, 1, 0, 0))  # as wide as a terminal
     for column in listing.columns:
         column.no_wrap = True
     for id in (id for id, own in families.items() if family in (None, own)):

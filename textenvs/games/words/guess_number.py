@@ -20,6 +20,9 @@ class GuessNumber(Game):
 
     The game thinks of a number from 1 to ``high``. Each guess is answered by whether the number is higher or lower.
 
+    The number is chance, and what is to be learned is the search: the splits are alike. Were some numbers kept for
+    testing, learning would be to never guess them.
+
     ## Example transcript
 
     ```
@@ -60,8 +63,7 @@ class GuessNumber(Game):
     ## Expert
 
     Exact: bisection, which is optimal in expectation and in the worst case for a uniform number (Knuth, The Art of
-    Computer Programming vol. 3, sec. 6.2.1): at most ``floor(log2(high)) + 1`` guesses. It does not use which numbers
-    belong to the split.
+    Computer Programming vol. 3, sec. 6.2.1): at most ``floor(log2(high)) + 1`` guesses.
 
     ## Source
 
@@ -90,10 +92,6 @@ class GuessNumber(Game):
         self._number = int(rng.integers(1, self.high + 1))
         self._least, self._most = 1, self.high
         return f"i think of a number from 1 to {self.high}. guess it."
-
-    def instance(self) -> str:
-        """The number and the range."""
-        return f"{self._number} of {self.high}"
 
     def step(self, action: str) -> Turn:
         """Compare a guess with the number."""
