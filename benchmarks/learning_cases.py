@@ -84,24 +84,29 @@ _HANOI: dict[str, Any] = {
 _ONE_HANOI: dict[str, Any] = {**_HANOI, "knobs": {"disks": 2, "start": "standard"}}
 
 CASES: dict[str, Case] = {
-    "a2c, choice": Case("a2c", 40_000, {"learning_rate": 1e-3, "ent_coef": 0.01}),
+    "a2c, choice": Case("a2c", 96_000, {"learning_rate": 1e-3, "ent_coef": 0.01}),
     "ac, choice": Case("ac", 32_000, {"learning_rate": 1e-3, "ent_coef": 0.02, "target_tau": 0.02}, _FOUR),
-    "bc, choice": Case("bc", 2000),
+    "bc, choice": Case("bc", 8000),
     "dpo, choice": Case("dpo", 4000, **_ONE_HANOI),
     "dqn, choice": Case("dqn", 8000, {**_FROM_SCRATCH, **_GREEDY}, _FOUR),
-    "ddqn, choice": Case("ddqn", 16_000, {**_FROM_SCRATCH, **_GREEDY, "prioritized": False}),
+    "ddqn, choice": Case("ddqn", 8000, {**_FROM_SCRATCH, **_GREEDY, "prioritized": False}, _FOUR),
     "ddqn, token": Case(
-        "ddqn", 6000, {**_SPEAKING, "prioritized": False, "dueling": False}, action_level="token", backbone="tiny"
+        "ddqn",
+        9000,
+        {**_SPEAKING, "prioritized": False, "dueling": False},
+        _FOUR,
+        action_level="token",
+        backbone="tiny",
     ),
     "expert_iteration, choice": Case("expert_iteration", 4000, **_ONE_HANOI),
     "filtered_bc, choice": Case("filtered_bc", 24_000, {"n_starts": 8, "group_size": 8, "n_epochs": 4}, **_HANOI),
     "grpo, choice": Case("grpo", 4000, **_ONE_HANOI),
     "ilql, choice": Case("ilql", 12_000, {**_FROM_SCRATCH, "tau": 0.02}),
-    "maskable_ppo, choice": Case("maskable_ppo", 40_000),
-    "ppo, choice": Case("ppo", 40_000),
-    "qrdqn, choice": Case("qrdqn", 16_000, {**_FROM_SCRATCH, **_GREEDY}),
+    "maskable_ppo, choice": Case("maskable_ppo", 80_000),
+    "ppo, choice": Case("ppo", 80_000),
+    "qrdqn, choice": Case("qrdqn", 8000, {**_FROM_SCRATCH, **_GREEDY}, _FOUR),
     "reinforce, choice": Case("reinforce", 8000, {"ent_coef": 0.05}, **_ONE_HANOI),
     "rloo, choice": Case("rloo", 8000, {"ent_coef": 0.05}, **_HANOI),
     "sac_discrete, choice": Case("sac_discrete", 8000, {**_FROM_SCRATCH, "tau": 0.02, "gradient_steps": 2}, _FOUR),
-    "trpo, choice": Case("trpo", 4096, {"n_steps": 16, "target_kl": 0.05}, _FOUR),
+    "trpo, choice": Case("trpo", 4096, {"n_steps": 16, "batch_size": 256, "target_kl": 0.05}, _FOUR),
 }

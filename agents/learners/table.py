@@ -198,14 +198,14 @@ LEARNERS: dict[str, Learner] = {
         TokenActorCriticPolicy,
         _ACTING,
         "The plain policy gradient on whole episodes: few options, unbiased, and strong where episodes are short.",
-        {"learning_rate": 1e-3, "n_starts": 32},
+        {"learning_rate": 3e-4, "n_starts": 32},
     ),
     "rloo": Learner(
         RLOO,
         TokenActorCriticPolicy,
         _ACTING,
         "As grpo with one unclipped step a round: the simplest of the learners by groups.",
-        {"learning_rate": 1e-3},
+        {"learning_rate": 3e-4},
     ),
     "sac_discrete": Learner(
         SACDiscrete,
