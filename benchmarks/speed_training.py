@@ -144,7 +144,9 @@ def largest_difference(packed: Any, steps: int) -> float:
 def value_learner(learner: str, side: str, utterance: int, replay: int, num_envs: int, window: int = 128) -> Any:
     """DQN or DDQN at token level, with the buffer of one side."""
     textenvs.register_game(_ID, Chatter)
-    more = {"prioritized": False, "n_steps": 1} if learner == "ddqn" else {}
+    more: dict[str, Any] = {"prioritized": False, "n_steps": 1} if learner == "ddqn" else {}
+    if side != "packed":
+        more["replay_buffer_kwargs"] = {"per_sequence": 1}
     model: Any = agents.make(
         learner,
         _ID,
@@ -158,7 +160,6 @@ def value_learner(learner: str, side: str, utterance: int, replay: int, num_envs
         },
         buffer_size=replay,
         learning_rate=1e-5,
-        replay_buffer_kwargs={"per_sequence": 16 if side == "packed, 16 a sequence" else 1},
         policy_kwargs={"kind": "causal"},
         **more,
     )
@@ -174,8 +175,8 @@ def value_learner(learner: str, side: str, utterance: int, replay: int, num_envs
 def compare_values(
     learner: str, repeats: int, clock: str = "wall", utterance: int = 16, replay: int = 2000, batch_size: int = 64
 ) -> list[Comparison]:
-    """Updates from replay buffers that hold the same random steps: drawn one by one, and 16 from each sequence."""
-    names = ("plain", "packed", "packed, 16 a sequence")
+    """Updates from replay buffers that hold the same random steps: drawn by sequences, the default, and one by one."""
+    names = ("plain", "packed", "one by one")
     sides = {side: value_learner(learner, side, utterance, replay, num_envs=8) for side in names}
     env, rng = sides["plain"].get_env(), np.random.default_rng(0)
     space = env.observation_space
@@ -200,7 +201,7 @@ def compare_values(
             {"plain": taken["plain"], side: taken[side]},
             "plain",
             side,
-            title if side == "packed" else f"{title}, 16 steps a sequence",
+            title if side == "packed" else f"{title}, drawn one by one",
             1.0,
             "updates/s",
             goal=5.0,

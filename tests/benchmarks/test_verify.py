@@ -36,7 +36,7 @@ def test_true_results_pass(learning: Suite, expert: dict[str, Any]) -> None:
 @pytest.mark.parametrize(
     ("tamper", "message"),
     [
-        (lambda r, e: e["episodes"][0]["rewards"].__setitem__(0, 5.0), "episode 1 earns -0.1 in turn 1, told is 5.0"),
+        (lambda r, e: e["episodes"][0]["rewards"].__setitem__(0, 5.0), "episode 1 earns 1.0 in turn 1, told is 5.0"),
         (lambda r, e: e["summary"].update({"return": 1.0}), "the return is told as 1.0, the episodes give 0."),
         (lambda r, e: e["summary"].update(success=0.5), "the success is told as 0.5, the episodes give 1.0"),
         (lambda r, e: e["summary"].pop("turns"), "the turns is told as None"),
