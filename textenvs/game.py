@@ -68,6 +68,7 @@ class Game(ABC):
         """What is to be solved in this episode, as text, or ``None`` where all episodes are the same task.
 
         Train and test splits are made from it: instances whose text hashes to one fifth of the range are kept for
-        testing, so the two are disjoint whatever the seeds.
+        testing, so the two are disjoint whatever the seeds. What no observation tells of is no instance: a learner
+        would find out what never occurs in training.
         """
         return None

@@ -25,7 +25,7 @@ class Mastermind(Game):
 
     The game hides a code of ``pegs`` digits, each of which is one of ``colours`` and may occur several times. Each
     guess is answered by how many of its digits are right in place (black), and how many more are in the code, but
-    elsewhere (white).
+    elsewhere (white). The code is chance, and what is to be learned is the search: the splits are alike.
 
     ## Example transcript
 
@@ -116,10 +116,6 @@ class Mastermind(Game):
             f"guess my code: {self.pegs} digits from 1 to {self.colours}. black: right digit in its place, white: "
             "right digit elsewhere."
         )
-
-    def instance(self) -> str:
-        """The code and its digits."""
-        return f"{self._code} of {self.colours}"
 
     def step(self, action: str) -> Turn:
         """Compare a guess with the code."""
