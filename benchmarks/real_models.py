@@ -29,6 +29,7 @@ ENV_ID = "TextClassification-v0"
 LEVEL = "easy"
 OUT = Path("runs") / "real_models.json"
 _ENV = {"level": LEVEL, "action_level": "token", "window": 384, "max_utterance_tokens": 8}
+_SHORT = {"max_turns": 1}  # of training: many episodes; those of the test are the game's own
 _LORA = {"lora": {"r": 8}}
 _INSTANCES_SEED = 7
 _ROWS = 32  # of an evaluation
@@ -41,7 +42,8 @@ SETTINGS: dict[str, dict[str, Any]] = {
         "batch_size": 128,
         "n_epochs": 2,
         "learning_rate": 1e-3,
-        "gamma": 0.5,  # the sooner it answers the better
+        "gamma": 0.5,  # what the end of a short episode is said to be worth counts half
+        "env_kwargs": _SHORT,
         "policy_kwargs": _LORA,
     },
     "grpo": {
@@ -50,8 +52,7 @@ SETTINGS: dict[str, dict[str, Any]] = {
         "group_size": 8,
         "batch_size": 128,
         "learning_rate": 1e-3,
-        # Short episodes, many of them; those of the test are the game's own. PPO would have to bootstrap their end.
-        "env_kwargs": {"max_turns": 1},
+        "env_kwargs": _SHORT,
         "policy_kwargs": _LORA,
     },
 }

@@ -210,11 +210,18 @@ class PackedRolloutBuffer(RolloutBuffer):
         return self.to_torch(picked.astype(np.int64))
 
 
-def _chunks(order: np.ndarray, counts: np.ndarray, batch_size: int) -> Generator[np.ndarray, None, None]:
-    """Cut ``order`` into the number of runs that comes nearest to ``batch_size`` steps each."""
+def _chunks(order: np.ndarray, counts: np.ndarray, batch_size: int) -> list[np.ndarray]:
+    """Cut ``order`` into the number of runs that comes nearest to ``batch_size`` steps each.
+
+    None has a single step, unless there is but one: MaskablePPO divides by the standard deviation of a batch.
+    """
     totals = np.cumsum(counts[order])
     batches = max(1, round(totals[-1] / batch_size))
     cuts = np.searchsorted(totals, totals[-1] * np.arange(1, batches) / batches)
-    for chunk in np.split(order, cuts):
-        if len(chunk):
-            yield chunk
+    chunks: list[np.ndarray] = []
+    for chunk in filter(len, np.split(order, cuts)):
+        if chunks and min(counts[chunk].sum(), counts[chunks[-1]].sum()) < 2:
+            chunks[-1] = np.concatenate([chunks[-1], chunk])
+        else:
+            chunks.append(chunk)
+    return chunks
