@@ -242,10 +242,12 @@ class PackedReplayBuffer(ReplayBuffer):
         missing = batch_size
         while missing > 0:
             for step, row in zip(*self._independent(missing), strict=True):
+                if missing <= 0:
+                    break
                 along = np.flatnonzero(self.segment[: self.size(), row] == self.segment[step, row])
                 count = min(self.per_sequence, len(along))
                 # A sequence is drawn by any of its steps and then gives ``count``: so often it has to be passed over.
-                if missing > 0 and self.rng.random() * count < 1:
+                if self.rng.random() * count < 1:
                     found.append(self._along(along, row, count))
                     of.append(np.full(count, row))
                     missing -= count
