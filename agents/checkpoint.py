@@ -87,7 +87,7 @@ def load(path: str | os.PathLike[str]) -> BaseAlgorithm:
     if found != _FORMAT:
         raise ValueError(f"{path} has format {found}, this version reads format {_FORMAT}: update textenvs")
     recipe = json.loads(state["recipe"])
-    model = remake(**{"dataset": None, **recipe})
+    model = remake(**{"dataset": None, "reward_scale": 1.0, **recipe})
     model.policy.load_state_dict(state["policy"])
     model.policy.optimizer.load_state_dict(state["optimizer"])
     for name, value in json.loads(state["counters"]).items():

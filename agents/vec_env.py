@@ -21,14 +21,18 @@ class TextVecEnv(VecEnv):
     ``"terminal_observation"``, ``"TimeLimit.truncated"`` and the game's own last info, such as ``"success"``; those
     of other rows are empty. Where tokens are constrained, ``"terminal_mask"`` is what could be done in it.
 
+    Args:
+        envs: the rows.
+        reward_scale: what rewards are multiplied by; the returns in ``infos`` are the game's own.
+
     Attributes:
         masks_before: ``action_masks()`` as it was before the last step, or ``None`` where nobody had asked.
     """
 
-    def __init__(self, envs: TextVectorEnv) -> None:
+    def __init__(self, envs: TextVectorEnv, reward_scale: float = 1.0) -> None:
         if envs.metadata.get("autoreset_mode") != AutoresetMode.SAME_STEP:
             raise ValueError("TextVecEnv needs autoreset_mode=AutoresetMode.SAME_STEP: use agents.make_vec_env")
-        self.envs = envs
+        self.envs, self.reward_scale = envs, reward_scale
         self.returns = np.zeros(envs.num_envs)
         self.started = time.perf_counter()
         super().__init__(envs.num_envs, envs.single_observation_space, envs.single_action_space)
@@ -79,7 +83,7 @@ class TextVecEnv(VecEnv):
             seconds = round(time.perf_counter() - self.started, 6)
             final["episode"] = {"r": float(self.returns[row]), "l": int(final["turns"]), "t": seconds}
             self.returns[row] = 0.0
-        return np.array(observations), rewards.astype(np.float32), dones, infos
+        return np.array(observations), (rewards * self.reward_scale).astype(np.float32), dones, infos
 
     def seed(self, seed: int | None = None) -> Sequence[int | None]:
         """Seed row ``i`` with ``seed + i`` at the next reset."""
@@ -119,18 +123,21 @@ class TextVecEnv(VecEnv):
         return [self.envs.rows[row] for row in self._get_indices(indices)]
 
 
-def make_vec_env(env_id: str, num_envs: int = 16, seed: int | None = None, **env_kwargs: Any) -> TextVecEnv:
+def make_vec_env(
+    env_id: str, num_envs: int = 16, seed: int | None = None, reward_scale: float = 1.0, **env_kwargs: Any
+) -> TextVecEnv:
     """``num_envs`` rows of ``gym.make(env_id, **env_kwargs)`` for a Stable-Baselines3 learner.
 
     Args:
         env_id: a registered id, such as ``"TextDialogue-v0"``.
         num_envs: number of rows, which are played and tokenized together.
         seed: row ``i`` is seeded with ``seed + i``.
+        reward_scale: what rewards are multiplied by; the returns in ``infos`` are the game's own.
         env_kwargs: keywords of ``gym.make``.
     """
     import textenvs  # noqa: F401  (registers the ids)
 
     envs = gym.make_vec(env_id, num_envs=num_envs, autoreset_mode=AutoresetMode.SAME_STEP, **env_kwargs)
-    rows = TextVecEnv(envs)  # type: ignore[arg-type]
+    rows = TextVecEnv(envs, reward_scale)  # type: ignore[arg-type]
     rows.seed(seed)
     return rows

@@ -42,6 +42,7 @@ from agents.policies.implicit_q import TokenImplicitQPolicy
 from agents.policies.masks import MaskedPolicy
 from agents.policies.soft_actor_critic import TokenSACPolicy
 from agents.vec_env import make_vec_env
+from textenvs import scores
 from textenvs.env import FORM_KEYWORDS
 
 
@@ -87,6 +88,7 @@ _VALUE: dict[str, Any] = {
 }
 _PACKED = {"replay_buffer_class": PackedReplayBuffer}
 
+_SPAN = 2.0  # of returns, at most
 _NOT_KEYWORDS = ("self", "policy", "env")
 _ACTING = ("token", "turn", "choice")
 _DISCRETE = ("choice", "token")
@@ -241,6 +243,7 @@ def make(
     seed: int = 0,
     env_kwargs: Mapping[str, Any] | None = None,
     dataset: str | os.PathLike[str] | None = None,
+    reward_scale: float | None = None,
     **overrides: Any,
 ) -> BaseAlgorithm:
     """A learner on an environment with a model, ready for ``.learn(total_timesteps)``.
@@ -255,6 +258,9 @@ def make(
         dataset: episodes to learn from, a file of ``textenvs record`` or the id of a Minari dataset. ``bc``,
             ``filtered_bc``, ``dpo`` and ``ilql`` learn from them alone; ``dqn``, ``ddqn``, ``qrdqn`` and
             ``sac_discrete`` find them in their replay buffer when they begin to play.
+        reward_scale: what the learner's rewards are multiplied by. ``None`` makes them smaller where random play and
+            the expert lie more than 2 apart, by as much as brings them 2 apart: a model that also tells values
+            unlearns to speak where these are in the hundreds. Returns in logs stay the game's own.
         overrides: keywords of the Stable-Baselines3 class, in place of the defaults of the table; those in
             ``replay_buffer_kwargs`` each in place of its own.
 
@@ -264,7 +270,7 @@ def make(
         FileNotFoundError: there is no such model or dataset.
     """
     if dataset is None:
-        return remake(learner, env_id, backbone, num_envs, seed, env_kwargs, None, overrides)
+        return remake(learner, env_id, backbone, num_envs, seed, env_kwargs, None, reward_scale, overrides)
     row = learner_row(learner)
     if not row.recorded:
         able = ", ".join(sorted(name for name, each in LEARNERS.items() if each.recorded))
@@ -277,14 +283,15 @@ def make(
     if issubclass(row.algorithm, OffPolicyAlgorithm):
         overrides = {"learning_starts": 0, **overrides}
         overrides["buffer_size"] = _room(row, recorded.steps(episodes), num_envs, overrides)
-    model: Any = remake(learner, env_id, backbone, num_envs, seed, env_kwargs, recorded.dataset, overrides)
+    dataset = recorded.dataset
+    model: Any = remake(learner, env_id, backbone, num_envs, seed, env_kwargs, dataset, reward_scale, overrides)
     if isinstance(model, EpisodicAlgorithm):
         model.recorded = recorded
         model.lessons(episodes)  # which says so if there are none
     else:
         envs = model.get_env()
         if model.replay_buffer.n_envs != envs.num_envs:
-            envs = make_vec_env(env_id, 1, seed, **recorded.env_kwargs)
+            envs = make_vec_env(env_id, 1, seed, envs.reward_scale, **recorded.env_kwargs)
         if getattr(model.replay_buffer, "masks", None) is not None:
             model.replay_buffer.masks = envs
         fill(model.replay_buffer, envs, episodes)
@@ -299,6 +306,7 @@ def remake(
     seed: int,
     env_kwargs: Mapping[str, Any] | None,
     dataset: str | None,
+    reward_scale: float | None,
     overrides: Mapping[str, Any],
 ) -> BaseAlgorithm:
     """What ``make`` makes, from its ``recipe``: the dataset is not read before it is learned from, and the replay
@@ -323,7 +331,8 @@ def remake(
         given = overrides.get("replay_buffer_kwargs") or {}
         settings["replay_buffer_kwargs"] = {**own, **row.defaults.get("replay_buffer_kwargs", {}), **given}
     settings["policy_kwargs"] = {"backbone": backbone, **(settings.get("policy_kwargs") or {})}
-    envs = make_vec_env(env_id, num_envs=num_envs, seed=seed, **env_kwargs, **tokenizer)
+    scale = _reward_scale(env_id, env_kwargs.get("level", "medium")) if reward_scale is None else reward_scale
+    envs = make_vec_env(env_id, num_envs, seed, scale, **env_kwargs, **tokenizer)
     model = row.algorithm(row.policy, envs, seed=seed, **settings)
     if isinstance(model, OffPolicyAlgorithm):
         model.action_space = PolicySpace(model.action_space, model)  # type: ignore[arg-type]
@@ -346,6 +355,7 @@ def remake(
         "seed": seed,
         "env_kwargs": env_kwargs,
         "dataset": dataset,
+        "reward_scale": scale,
         "overrides": dict(overrides),
     }
     return model
@@ -362,6 +372,14 @@ def learner_row(learner: str) -> Learner:
         hint = f"; did you mean {close[0]!r}?" if close else ""
         raise ValueError(f"learner must be one of {sorted(LEARNERS)}, not {learner!r}{hint}")
     return LEARNERS[learner]
+
+
+def _reward_scale(env_id: str, level: str) -> float:
+    """What brings random play and the expert at most ``_SPAN`` apart; 1 for a game that nobody has measured."""
+    measured = scores.table().get(env_id, {}).get(level)
+    if measured is None:
+        return 1.0
+    return min(1.0, _SPAN / abs(measured["expert"]["mean"] - measured["random"]["mean"]))
 
 
 def _tokenizer(backbone: Any, env_kwargs: Mapping[str, Any]) -> dict[str, Any]:
