@@ -106,7 +106,7 @@ CASES: dict[str, Case] = {
     "ppo, choice": Case("ppo", 80_000),
     "qrdqn, choice": Case("qrdqn", 8000, {**_FROM_SCRATCH, **_GREEDY}, _FOUR),
     "reinforce, choice": Case("reinforce", 8000, {"ent_coef": 0.05}, **_ONE_HANOI),
-    "rloo, choice": Case("rloo", 16_000, {"ent_coef": 0.05}, **_HANOI),
+    "rloo, choice": Case("rloo", 8000, {"learning_rate": 1e-3, "ent_coef": 0.05}, **_HANOI),
     "sac_discrete, choice": Case("sac_discrete", 8000, {**_FROM_SCRATCH, "tau": 0.02, "gradient_steps": 2}, _FOUR),
     "trpo, choice": Case("trpo", 4096, {"n_steps": 16, "target_kl": 0.05}, _FOUR),
 }
