@@ -367,7 +367,7 @@ def _resumed(args: argparse.Namespace, checkpoint: Path) -> BaseAlgorithm:
             own[_OPTION_OF[name]], given[_OPTION_OF[name]] = recipe.get(name), getattr(args, name)
     for option, saved, values in (
         ("--env", recipe["env_kwargs"], _env_kwargs(args)),
-        ("--set", recipe["overrides"], _overrides(args.set)),
+        ("--set", {**recipe["overrides"], "reward_scale": recipe.get("reward_scale")}, _overrides(args.set)),
     ):
         for key, value in values.items():
             own[f"{option} {key}"] = saved.get(key)

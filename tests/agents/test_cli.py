@@ -117,6 +117,7 @@ def test_train_keeps_what_is_there(
         ([], "--force"),
         (["--resume"], "is done: it has 64 of 64"),
         (["--resume", "--seed", "4", "--timesteps", "500"], "made with --seed 3"),
+        (["--resume", "--set", "reward_scale=0.5", "--timesteps", "500"], "made with --set reward_scale 1.0"),
     ):
         assert main(train(small_model, run, *more)) == 2
         assert message in capsys.readouterr().err
