@@ -36,6 +36,11 @@ def test_scores_are_those_of_the_paper(results: Path, monkeypatch: pytest.Monkey
     assert "1.00 [1.00,1.00]" in kitchen
 
 
+def test_the_page_has_the_tables_of_the_committed_results() -> None:
+    page = Path(__file__).parents[2] / "docs" / "literature.md"
+    assert literature.markdown(standings.load([literature.COMMITTED], baselines=False)) in page.read_text("utf-8")
+
+
 def test_other_results_are_refused(results: Path, played: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["literature", str(results)]) == 0 and "TextMaze-v0" in capsys.readouterr().out
     assert main(["literature", str(played)]) == 2
