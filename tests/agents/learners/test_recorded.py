@@ -323,7 +323,7 @@ def test_a_file_that_does_not_fit_is_refused(
 def test_a_test_episode_is_learned_from_if_that_is_asked_for(tmp_path: Path) -> None:
     path, id = tmp_path / "test.jsonl", "TextNim-v0"
     recording.write_jsonl(played(recording.expert_who_errs(), 2, id=id, split="test"), path)
-    with pytest.raises(ValueError, match="outside split='train': leave it out .*give env_kwargs={'split': 'all'}"):
+    with pytest.raises(ValueError, match=r"outside split='train': leave it out .*give env_kwargs={'split': 'all'}"):
         make("bc", "turn", path, id=id)
     assert len(make("bc", "turn", path, id=id, env_kwargs={"split": "all"}).recorded.episodes) == 2
 
