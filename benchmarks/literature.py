@@ -69,20 +69,28 @@ def markdown(standings: Standings) -> str:
             for published in LMRL_GYM[task.env_id]:
                 rows.append([f"LMRL-Gym: {published.task}", *map(str, published.scores)])
             normalise = _normalisation(standings, task)
-            cells = [_cell(_entry(standings, name), task, normalise) for name in LEARNERS]
+            cells = [_cell(_entry(standings, name, task), task, normalise) for name in LEARNERS]
             rows.append([f"**{task.env_id}**", *cells])
         tables.append(rows)
     if worlds:
         players = {"random": "random", **LEARNERS, DATA: "the data", "expert": "expert"}
         rows = [["task", *players.values()], ["---"] * (len(players) + 1)]
         for task in worlds:
-            rows.append([f"**{task.env_id}**", *(_success(_entry(standings, name), task) for name in players)])
+            rows.append([f"**{task.env_id}**", *(_success(_entry(standings, name, task), task) for name in players)])
         tables.append(rows)
     return "\n\n".join("\n".join(f"| {' | '.join(row)} |" for row in table) for table in tables) + "\n"
 
 
-def _entry(standings: Standings, name: str) -> Entry | None:
-    return next((each for each in standings.entries if each.name == name and each.way in (WAY, AS_PLAYED)), None)
+def _entry(standings: Standings, name: str, task: Task) -> Entry | None:
+    """The contestant as it played the task, if it did."""
+    return next(
+        (
+            each
+            for each in standings.entries
+            if each.name == name and each.way in (WAY, AS_PLAYED) and task in each.results
+        ),
+        None,
+    )
 
 
 def _returns(entry: Entry, task: Task) -> list[Floats]:
@@ -96,8 +104,8 @@ def _returns(entry: Entry, task: Task) -> list[Floats]:
 def _normalisation(standings: Standings, task: Task) -> Callable[[Floats], Floats]:
     """That of LMRL-Gym, with the lowest and the highest return that anybody had in place of the possible ones."""
     returns = [run for entry in standings.entries for run in _returns(entry, task)]
-    data = _entry(standings, DATA)
-    if data is None or task not in data.results:
+    data = _entry(standings, DATA, task)
+    if data is None:
         raise ValueError(f"player {DATA} has not played {task.env_id}: its mean return is 50")
     low, high = (float(bound(np.concatenate(returns))) for bound in (np.min, np.max))
     middle = float(np.concatenate(_returns(data, task)).mean())
@@ -109,14 +117,14 @@ def _normalisation(standings: Standings, task: Task) -> Callable[[Floats], Float
 
 
 def _cell(entry: Entry | None, task: Task, normalise: Callable[[Floats], Floats]) -> str:
-    if entry is None or task not in entry.results:
+    if entry is None:
         return "–"
     found = statistics.estimate({task: _returns(entry, task)}, lambda means: normalise(statistics.mean(means)))
     return f"{found:.0f}"
 
 
 def _success(entry: Entry | None, task: Task) -> str:
-    if entry is None or task not in entry.results:
+    if entry is None:
         return "–"
     won: Sequence[Floats] = [
         np.array([float(episode["success"]) for episode in each["evaluations"][entry.way]["episodes"]])

@@ -11,13 +11,11 @@ from textenvs.scores import table
 SMALL = {"env_kwargs": {"level": "easy", "action_level": "choice", "window": 96}, "num_envs": 2}
 
 
-@pytest.mark.parametrize(("env_id", "given", "scale"), [("TextMaze-v0", None, None), ("TextMaze-v0", 0.5, 0.5)])
-def test_learners_see_scaled_rewards_and_logs_the_games_own(
-    tmp_path: Path, env_id: str, given: float | None, scale: float | None
-) -> None:
-    model = agents.make("ppo", env_id, "gru", reward_scale=given, n_steps=4, batch_size=8, **SMALL)
-    measured = table()[env_id]["easy"]
-    expected = scale or 2 / (measured["expert"]["mean"] - measured["random"]["mean"])
+@pytest.mark.parametrize("given", [None, 0.5])
+def test_learners_see_scaled_rewards_and_logs_the_games_own(tmp_path: Path, given: float | None) -> None:
+    model = agents.make("ppo", "TextMaze-v0", "gru", reward_scale=given, n_steps=4, batch_size=8, **SMALL)
+    measured = table()["TextMaze-v0"]["easy"]
+    expected = given or 2 / (measured["expert"]["mean"] - measured["random"]["mean"])
     agents.save(model, tmp_path / "model.pt")
     for each in (model, agents.load(tmp_path / "model.pt")):
         envs = each.get_env()
