@@ -72,7 +72,7 @@ class WatchedPlayer:
         for step in self.steps[episode]:
             while len(turns) <= step.turn:
                 turns.append([])
-            found = _explain(policy, step, tokenizer)
+            found = _explain(policy, step, tokenizer, not turns[step.turn])
             if found is None:
                 return None
             measure, pieces = found
@@ -81,7 +81,7 @@ class WatchedPlayer:
 
 
 @torch.no_grad()
-def _explain(policy: Any, step: Step, tokenizer: Any) -> tuple[str, list[Any]] | None:
+def _explain(policy: Any, step: Step, tokenizer: Any, first: bool) -> tuple[str, list[Any]] | None:
     space: TokenSpace = policy.observation_space
     observation = torch.as_tensor(step.observation[None], device=policy.device)
     if np.ndim(step.action):
@@ -97,7 +97,7 @@ def _explain(policy: Any, step: Step, tokenizer: Any) -> tuple[str, list[Any]] |
         candidates = space.choices(step.observation).tolist()
         texts = [tokenizer.decode([i for i in ids if i != space.pad_id]) for ids in candidates]
         return measure, [_piece(values, int(step.action), lambda action: texts[action])]
-    return measure, [_piece(values, int(step.action), lambda action: _text(tokenizer, action))]
+    return measure, [_piece(values, int(step.action), lambda action: _text(tokenizer, action, first))]
 
 
 def _values(policy: Any, observation: Tensor) -> tuple[str, Tensor] | None:
@@ -124,7 +124,7 @@ def _utterance(reader: Any, observation: Tensor, action: Any, tokenizer: Any) ->
         if token == reader.space.pad_id:
             break
         values = reader.token_logits(hidden[place]).log_softmax(dim=-1)
-        pieces.append(_piece(values, token, lambda each: _text(tokenizer, each)))
+        pieces.append(_piece(values, token, lambda each: _text(tokenizer, each, place == 0)))
         if token == reader.space.end_id:
             break
     return pieces
@@ -136,8 +136,8 @@ def _piece(values: Tensor, action: int, text: Any) -> list[Any]:
     return [text(action), _short(values[action]), [[text(each), _short(values[each])] for each in others]]
 
 
-def _text(tokenizer: Any, token: int) -> str:
-    return _END if token == tokenizer.end_id else tokenizer.decode([token])
+def _text(tokenizer: Any, token: int, first: bool) -> str:
+    return _END if token == tokenizer.end_id else tokenizer.piece(token, first)
 
 
 def _short(value: Tensor) -> float:

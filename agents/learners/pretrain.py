@@ -58,24 +58,29 @@ CONFIGS: dict[str, dict[str, Any]] = {
     "recurrent": {"model_type": "gru", "hidden_size": 256, "num_hidden_layers": 1},
 }  # what --kind makes; causal is the shipped model
 
-# Tokens of transcripts a level. The shipped model reads the benchmark's core games most, and of them dialogues, which
-# are long to learn: what is said there has to be copied.
-TRANSCRIPTS = 40_000
-TRANSCRIPTS_OF = {"TextDialogue-v0": 1_200_000} | dict.fromkeys(
+# Tokens of transcripts a level. The shipped model reads the games of the benchmark's suites most.
+TRANSCRIPTS = 80_000
+TRANSCRIPTS_OF = {"TextDialogue-v0": 700_000} | dict.fromkeys(
     (
         "TextArithmetic-v0",
         "TextBandit-v0",
         "TextCalculator-v0",
+        "TextChessEndgame-v0",
         "TextClassification-v0",
+        "TextCooking-v0",
         "TextCraft-v0",
         "TextFrozenLake-v0",
+        "TextGuessCity-v0",
         "TextGuessNumber-v0",
         "TextMaze-v0",
         "TextMemory-v0",
+        "TextRobot-v0",
         "TextTicTacToe-v0",
+        "TextTreasure-v0",
+        "TextTwentyQuestions-v0",
         "TextWordle-v0",
     ),
-    150_000,
+    220_000,
 )
 
 
@@ -136,7 +141,7 @@ def pretrain(
     sequences: Sequence[np.ndarray],
     tokenizer: Tokenizer,
     updates: int,
-    tokens: int = 2048,
+    tokens: int = 4096,
     learning_rate: float = 2e-3,
     context_share: float = 0.1,
     warmup: int = 100,
@@ -189,8 +194,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         default=0.8,
         help="share of random admissible utterances; none in a game that lists no utterances",
     )
-    parser.add_argument("--updates", type=int, default=8000)
-    parser.add_argument("--tokens", type=int, default=2048, help="tokens per update")
+    parser.add_argument("--updates", type=int, default=13_000)
+    parser.add_argument("--tokens", type=int, default=4096, help="tokens per update")
     parser.add_argument("--learning-rate", type=float, default=2e-3)
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args(arguments)

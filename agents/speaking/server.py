@@ -303,17 +303,17 @@ class _Handler(BaseHTTPRequestHandler):
         """OpenAI's account of the tokens from ``start`` on."""
         if not request.logprobs:
             return None
-        decode = self.server.service.speaker.tokenizer.decode
+        piece = self.server.service.speaker.tokenizer.piece
 
-        def one(token: int, logprob: float) -> dict[str, Any]:
-            text = decode([token])
+        def one(token: int, logprob: float, first: bool) -> dict[str, Any]:
+            text = piece(token, first)
             return {"token": text, "logprob": max(logprob, -9999.0), "bytes": list(text.encode())}
 
         ids = list(request.ids)
         content = []
         for place in range(start, min(len(ids), len(request.scores))):  # without the end token
-            best = [one(token, logprob) for token, logprob in request.alternatives[place]]
-            content.append({**one(ids[place], request.scores[place]), "top_logprobs": best})
+            best = [one(token, logprob, not place) for token, logprob in request.alternatives[place]]
+            content.append({**one(ids[place], request.scores[place], not place), "top_logprobs": best})
         return {"content": content, "refusal": None}
 
     def _body(self) -> bytes:

@@ -18,7 +18,7 @@ from textenvs.env import TextEnv
 from textenvs.tokens import TokenSpace, UnicodeText, UtteranceSpace, load_tokenizer
 from textenvs.tokens.build import build
 from textenvs.tokens.stream import TokenStream
-from textenvs.tokens.tokenizer import SPECIAL_TOKENS
+from textenvs.tokens.tokenizer import SHIPPED_FILE, SPECIAL_TOKENS
 
 CHATML = (
     "{% for m in messages %}{{ '<|im_start|>' + m['role'] + '\n' + m['content'] + '<|im_end|>\n' }}{% endfor %}"
@@ -78,10 +78,22 @@ def test_lossless_for_any_text(text: str) -> None:
 
 
 @settings(max_examples=300, deadline=None)
-@given(st.text(st.characters(max_codepoint=127)))
+@given(st.text(st.characters(max_codepoint=127)) | st.text("aB5 .\n"))
 def test_the_fast_path_for_ascii_splits_as_the_library_does(text: str) -> None:
+    tokenizer, library = load_tokenizer(), tokenizers.Tokenizer.from_file(str(SHIPPED_FILE))
+    library.encode_special_tokens = True
+    ids = library.encode(text, add_special_tokens=False).ids
+    assert tokenizer.encode(text) == ids
+    assert library.decode(ids, skip_special_tokens=False) == text
+
+
+def test_a_word_has_the_same_ids_wherever_it_stands() -> None:
     tokenizer = load_tokenizer()
-    assert tokenizer.encode(text) == tokenizer._backend.encode(text, add_special_tokens=False).ids  # type: ignore[attr-defined]
+    for said, heard in (("kettle", "kettle."), ("craft chair", "you craft chair"), ("42", "row 42"), ("-5", "it is -5")):
+        ids, context = tokenizer.encode(said), tokenizer.encode(heard)
+        assert any(context[start : start + len(ids)] == ids for start in range(len(context)))
+    first, *others = tokenizer.encode("one two, 3")
+    assert tokenizer.piece(first, first=True) + "".join(map(tokenizer.piece, others)) == "one two, 3"
 
 
 def test_odd_text() -> None:

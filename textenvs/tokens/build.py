@@ -64,19 +64,20 @@ def corpus(episodes: int = EPISODES) -> Iterator[str]:
 def build(vocab_size: int = 2048, episodes: int = EPISODES) -> str:
     """The trained tokenizer as the JSON text of its file."""
     import tokenizers
-    from tokenizers import decoders, models, pre_tokenizers, trainers
+    from tokenizers import decoders, models, normalizers, pre_tokenizers, trainers
 
     tokenizer = tokenizers.Tokenizer(models.BPE())
+    # A word has the same ids where a text begins as inside it: an utterance repeats what was read, token by token.
+    tokenizer.normalizer = normalizers.Prepend(" ")
     # Digits, punctuation and runs of capitals stand alone: numbers and maps are read sign by sign.
+    apart = (r" ?[0-9]", r" ?[!-/:-@\[-`{-~]", r" ?[A-Z](?=[A-Z])")
     tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
         [
-            pre_tokenizers.Digits(individual_digits=True),
-            pre_tokenizers.Punctuation("isolated"),
-            pre_tokenizers.Split(tokenizers.Regex("[A-Z](?=[A-Z])"), "isolated"),
+            *(pre_tokenizers.Split(tokenizers.Regex(pattern), "isolated") for pattern in apart),
             pre_tokenizers.ByteLevel(add_prefix_space=False),
         ]
     )
-    tokenizer.decoder = decoders.ByteLevel()
+    tokenizer.decoder = decoders.Sequence([decoders.ByteLevel(), decoders.Strip(" ", 1, 0)])
     trainer = trainers.BpeTrainer(
         vocab_size=vocab_size,
         min_frequency=1,

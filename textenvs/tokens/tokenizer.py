@@ -53,6 +53,11 @@ class Tokenizer(ABC):
     def decode(self, ids: Iterable[int]) -> str:
         """The text of ids; special tokens are left out, bytes that are no UTF-8 become U+FFFD."""
 
+    def piece(self, token: int, first: bool = False) -> str:
+        """The text of one token where it stands inside a text, or ``first``: the pieces of a text make it up."""
+        before = [] if first else self.encode("0")
+        return self.decode([*before, token])[len(self.decode(before)) :]
+
     def __deepcopy__(self, memo: Any) -> Tokenizer:
         return self  # it never changes, and a large vocabulary is slow to copy
 
@@ -63,13 +68,15 @@ class Tokenizer(ABC):
 class ByteTokenizer(Tokenizer):
     """The byte-level BPE that comes with the package: lossless for any text.
 
+    A text is read with a space before it, so that a word has the same ids wherever it stands.
     Most of the time of such a tokenizer goes into splitting text into words. For ASCII that is done here with a
     regular expression that splits exactly as the library does, and each word's ids are remembered.
     """
 
     _WORD = re.compile(
-        r"[0-9!-/:-@\[-`{-~]|[A-Z](?=[A-Z])"  # digits, punctuation and runs of capitals stand alone
+        r" ?[0-9!-/:-@\[-`{-~]| ?[A-Z](?=[A-Z])"  # digits, punctuation and runs of capitals stand alone
         r"| ?(?:[a-z]|[A-Z](?![A-Z]))+| ?[\x00-\x08\x0e-\x1f\x7f]+"
+        r"|[\t-\r ]+(?= (?:[0-9!-/:-@\[-`{-~]|[A-Z](?=[A-Z])))"
         r"|[\t-\r ]+(?![a-z\x00-\x08\x0e-\x1f\x7f]|[A-Z](?![A-Z]))|[\t-\r ]+"
     )
     _MAX_WORDS = 1 << 16  # forgotten when there are more, so that odd input cannot fill the memory
@@ -79,6 +86,7 @@ class ByteTokenizer(Tokenizer):
 
         self._backend = tokenizers.Tokenizer.from_file(str(path))
         self._backend.encode_special_tokens = True
+        self._backend.normalizer = None  # the first space is added here, to texts and not to each word
         self.name = name
         self.vocab_size = self._backend.get_vocab_size()
         ids: list[int] = [self._backend.token_to_id(token) for token in SPECIAL_TOKENS]  # type: ignore[misc]
@@ -96,6 +104,9 @@ class ByteTokenizer(Tokenizer):
 
     def encode(self, text: str) -> list[int]:
         """The ids of any text; special tokens typed in it are plain characters, lone surrogates become U+FFFD."""
+        if not text:
+            return []
+        text = " " + text
         if not text.isascii():
             return self._backend.encode(replace_surrogates(text), add_special_tokens=False).ids
         ids: list[int] = []
@@ -114,7 +125,8 @@ class ByteTokenizer(Tokenizer):
     def decode(self, ids: Iterable[int]) -> str:
         """The text of ids; special tokens are left out, bytes that are no UTF-8 become U+FFFD."""
         pieces = self._bytes
-        return b"".join([pieces[i] for i in ids]).decode("utf-8", "replace")
+        text = b"".join([pieces[i] for i in ids]).decode("utf-8", "replace")
+        return text.removeprefix(" ")
 
     def __reduce__(self) -> Any:
         return (load_tokenizer, (self.name,)) if self.name == "textenvs" else super().__reduce__()

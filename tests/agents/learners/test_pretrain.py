@@ -151,3 +151,15 @@ def test_the_command_writes_a_folder_that_a_learner_starts_from(tmp_path: Path) 
         main(["--kind", "masked"])
     with pytest.raises(SystemExit):
         main(["--kind", "bidirectional", "--out", str(tmp_path / "no")])
+
+
+@pytest.mark.parametrize("env_id", ["TextBandit-v0", "TextClassification-v0", "TextMaze-v0"])
+def test_tiny_says_what_it_was_offered(env_id: str) -> None:
+    model = agents.make("a2c", env_id, "tiny", num_envs=64, env_kwargs={"level": "easy", "action_level": "turn"})
+    envs = model.get_env()
+    assert envs is not None
+    torch.manual_seed(0)
+    said, _ = model.predict(envs.reset(), deterministic=False)  # type: ignore[arg-type]
+    offered = envs.env_method("valid_actions")
+    admissible = [TOKENIZER.decode(ids) in valid for ids, valid in zip(said, offered, strict=True)]
+    assert np.mean(admissible) > 0.8

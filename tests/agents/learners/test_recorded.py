@@ -307,7 +307,7 @@ def test_what_is_not_among_the_choices_is_left_out_and_counted(tmp_path: Path) -
         ({}, {"env_kwargs": {"high": 9}}, "recorded with no high, the learner has high=9: leave high out"),
         ({"rewards": [0.5]}, {}, "episode 1 does not come out again: .*another version, or changed"),
         ({"episode_seed": 1}, {}, "does not come out again"),
-        ({}, {"env_kwargs": {"max_utterance_tokens": 2}}, "has 4 tokens, more than max_utterance_tokens=2: give env_"),
+        ({}, {"env_kwargs": {"max_utterance_tokens": 2}}, "has 3 tokens, more than max_utterance_tokens=2: give env_"),
     ],
 )
 def test_a_file_that_does_not_fit_is_refused(

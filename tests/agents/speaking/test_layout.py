@@ -52,7 +52,7 @@ def test_a_template_that_knows_no_system_gets_it_with_the_users_words() -> None:
     layout = Layout(with_template(STRICT))
     decode = load_tokenizer("textenvs").decode
     ids = layout.encode([SYSTEM, USER, USER, AGENT, USER])
-    assert decode(ids) == "be brief\n\nuser: hello\n\nuser: hellowhat area would you likeuser: hello"
+    assert decode(ids) == "be brief\n\nuser: hello\n\nuser: hello what area would you like user: hello"
     assert Layout("textenvs").encode([SYSTEM, USER]) == Layout("textenvs").encode(
         [{"role": "user", "content": "be brief\n\nuser: hello"}]
     )
