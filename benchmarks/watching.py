@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any, NamedTuple, cast
 
 import numpy as np
@@ -97,7 +98,7 @@ def _explain(policy: Any, step: Step, tokenizer: Any, first: bool) -> tuple[str,
         candidates = space.choices(step.observation).tolist()
         texts = [tokenizer.decode([i for i in ids if i != space.pad_id]) for ids in candidates]
         return measure, [_piece(values, int(step.action), lambda action: texts[action])]
-    return measure, [_piece(values, int(step.action), lambda action: _text(tokenizer, action, first))]
+    return measure, [_piece(values, int(step.action), partial(_text, tokenizer, first=first))]
 
 
 def _values(policy: Any, observation: Tensor) -> tuple[str, Tensor] | None:
@@ -124,7 +125,7 @@ def _utterance(reader: Any, observation: Tensor, action: Any, tokenizer: Any) ->
         if token == reader.space.pad_id:
             break
         values = reader.token_logits(hidden[place]).log_softmax(dim=-1)
-        pieces.append(_piece(values, token, lambda each: _text(tokenizer, each, place == 0)))
+        pieces.append(_piece(values, token, partial(_text, tokenizer, first=place == 0)))
         if token == reader.space.end_id:
             break
     return pieces
