@@ -71,6 +71,8 @@ _SPEAKING: dict[str, Any] = {
     "replay_buffer_kwargs": {"per_sequence": 8, "n_steps": 3},
     "target_update_interval": 500,
     "policy_kwargs": {"temperature": (0.1, 0.02, 6000)},
+    "prioritized": False,
+    "dueling": False,
 }
 _GREEDY = {"target_update_interval": 500, "policy_kwargs": {"epsilon": (1.0, 0.05, 3000)}}
 
@@ -93,7 +95,7 @@ CASES: dict[str, Case] = {
     "ddqn, token": Case(
         "ddqn",
         9000,
-        {**_SPEAKING, "prioritized": False, "dueling": False},
+        _SPEAKING,
         _FOUR,
         action_level="token",
         backbone="tiny",
@@ -101,7 +103,7 @@ CASES: dict[str, Case] = {
     "ddqn, token, whole moves": Case(
         "ddqn",
         7500,
-        {**_SPEAKING, "prioritized": False, "dueling": False},
+        _SPEAKING,
         action_level="token",
         backbone="tiny",
         **{**_HANOI, "tokens": {**_HANOI["tokens"], "constrain": True}},

@@ -18,7 +18,7 @@ import numpy as np
 import textenvs
 from textenvs.game import Game
 from textenvs.registration import ids, spec
-from textenvs.tokens.tokenizer import SHIPPED_FILE, SPECIAL_TOKENS
+from textenvs.tokens.tokenizer import APART, SHIPPED_FILE, SPECIAL_TOKENS
 
 EPISODES = 300
 RANDOM_SHARE = 0.4
@@ -69,14 +69,9 @@ def build(vocab_size: int = 2048, episodes: int = EPISODES) -> str:
     tokenizer = tokenizers.Tokenizer(models.BPE())
     # A word has the same ids where a text begins as inside it: an utterance repeats what was read, token by token.
     tokenizer.normalizer = normalizers.Prepend(" ")
-    # Digits, punctuation and runs of capitals stand alone: numbers and maps are read sign by sign.
-    apart = (r" ?[0-9]", r" ?[!-/:-@\[-`{-~]", r" ?[A-Z](?=[A-Z])")
-    tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
-        [
-            *(pre_tokenizers.Split(tokenizers.Regex(pattern), "isolated") for pattern in apart),
-            pre_tokenizers.ByteLevel(add_prefix_space=False),
-        ]
-    )
+    # Numbers and maps are read sign by sign.
+    apart = pre_tokenizers.Split(tokenizers.Regex(f" ?{APART}"), "isolated")
+    tokenizer.pre_tokenizer = pre_tokenizers.Sequence([apart, pre_tokenizers.ByteLevel(add_prefix_space=False)])
     tokenizer.decoder = decoders.Sequence([decoders.ByteLevel(), decoders.Strip(" ", 1, 0)])
     trainer = trainers.BpeTrainer(
         vocab_size=vocab_size,

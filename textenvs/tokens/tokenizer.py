@@ -16,6 +16,8 @@ from weakref import WeakKeyDictionary
 
 SPECIAL_TOKENS = ("<pad>", "<bos>", "<end>", "<env>", "<agent>", "<mask>", "<cls>", "<sep>")
 SHIPPED_FILE = Path(__file__).with_name("bpe.json")
+# Read sign by sign, each with the space before it: digits, punctuation and runs of capitals.
+APART = r"(?:[0-9!-/:-@\[-`{-~]|[A-Z](?=[A-Z]))"
 
 
 class Tokenizer(ABC):
@@ -55,8 +57,7 @@ class Tokenizer(ABC):
 
     def piece(self, token: int, first: bool = False) -> str:
         """The text of one token where it stands inside a text, or ``first``: the pieces of a text make it up."""
-        before = [] if first else self.encode("0")
-        return self.decode([*before, token])[len(self.decode(before)) :]
+        return self.decode([token]) if first else self.decode([*self.encode("0"), token]).removeprefix("0")
 
     def __deepcopy__(self, memo: Any) -> Tokenizer:
         return self  # it never changes, and a large vocabulary is slow to copy
@@ -74,9 +75,9 @@ class ByteTokenizer(Tokenizer):
     """
 
     _WORD = re.compile(
-        r" ?[0-9!-/:-@\[-`{-~]| ?[A-Z](?=[A-Z])"  # digits, punctuation and runs of capitals stand alone
+        rf" ?{APART}"
         r"| ?(?:[a-z]|[A-Z](?![A-Z]))+| ?[\x00-\x08\x0e-\x1f\x7f]+"
-        r"|[\t-\r ]+(?= (?:[0-9!-/:-@\[-`{-~]|[A-Z](?=[A-Z])))"
+        rf"|[\t-\r ]+(?= {APART})"
         r"|[\t-\r ]+(?![a-z\x00-\x08\x0e-\x1f\x7f]|[A-Z](?![A-Z]))|[\t-\r ]+"
     )
     _MAX_WORDS = 1 << 16  # forgotten when there are more, so that odd input cannot fill the memory

@@ -454,12 +454,13 @@ def test_constrained_tokens_are_always_admissible(small_model: str, learner: str
     env.step_async = check
     model.learn(90)
     env.step_async = step
-    batch = model.replay_buffer.sample(20).next_observations
+    sample = model.replay_buffer.sample(20)
+    batch, going_on = sample.next_observations, sample.dones[:, 0] == 0
     assert isinstance(batch, PackedBatch) and batch.masks is not None
     network = getattr(model.policy, "q_net", None) or getattr(model.policy, "critic", None) or model.policy.network
     with torch.no_grad():
         values = network.all_heads(batch)
-    assert (values.amax(dim=1)[~batch.masks] < -1e7).all() and batch.masks.sum(dim=1).median() < 10
+    assert (values.amax(dim=1)[~batch.masks] < -1e7).all() and batch.masks[going_on].sum(dim=1).max() < 2000
     assert (values.argmax(dim=2)[:, 0][:, None] == batch.masks.nonzero()[:, 1]).any(dim=1).all()
     player = agents.players.PolicyPlayer(model, deterministic=False)
     result = agents.evaluate(player, "TextHanoi-v0", 4, level="easy", num_envs=2)
