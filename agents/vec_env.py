@@ -37,6 +37,7 @@ class TextVecEnv(VecEnv):
         self.started = time.perf_counter()
         super().__init__(envs.num_envs, envs.single_observation_space, envs.single_action_space)
         self._actions: np.ndarray | None = None
+        self._moving: np.ndarray | None = None
         self.masks_before: np.ndarray | None = None
         self._masks: np.ndarray | None = None
         self._seed: int | None = None
@@ -62,13 +63,13 @@ class TextVecEnv(VecEnv):
         self._masks = None
         return observations[row], int(infos["episode_seed"][row])
 
-    def step_async(self, actions: np.ndarray) -> None:
-        """Take the actions of the next ``step_wait``."""
-        self._actions = actions
+    def step_async(self, actions: np.ndarray, moving: np.ndarray | None = None) -> None:
+        """Take the actions of the next ``step_wait``, and which rows it moves, ``(rows,)`` bool; ``None`` is all."""
+        self._actions, self._moving = actions, moving
 
     def step_wait(self) -> VecEnvStepReturn:
         """Play one step in every row."""
-        observations, rewards, terminated, truncated, batch = self.envs.step(self._actions)
+        observations, rewards, terminated, truncated, batch = self.envs.step(self._actions, self._moving)
         self.masks_before, self._masks = self._masks, None
         self.returns += rewards
         dones = terminated | truncated

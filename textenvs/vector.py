@@ -69,7 +69,7 @@ class TextVectorEnv(VectorEnv[Any, Any, Any]):
         if len(seeds) != self.num_envs:
             raise ValueError(f"there are {len(seeds)} seeds for num_envs={self.num_envs}")
         options = dict(options or {})
-        chosen = self._reset_mask(options.pop("reset_mask", None))
+        chosen = self._mask("options['reset_mask']", options.pop("reset_mask", None))
         episode_seeds = options.pop("episode_seed", None)
         if not isinstance(episode_seeds, (Sequence, np.ndarray)):
             episode_seeds = [episode_seeds] * self.num_envs
@@ -83,13 +83,18 @@ class TextVectorEnv(VectorEnv[Any, Any, Any]):
         return self._observations(), infos
 
     def step(
-        self, actions: Any
+        self, actions: Any, moving: NDArray[np.bool_] | None = None
     ) -> tuple[Any, NDArray[np.float64], NDArray[np.bool_], NDArray[np.bool_], dict[str, Any]]:
-        """Act in every row.
+        """Act in every row, or in those that are ``moving``.
 
         With ``"NextStep"`` a row whose episode ended starts a new one instead (its action is ignored, its reward is 0);
         with ``"SameStep"`` it does so at once, and ``info`` holds the last observation and info of the old one as
         ``final_obs`` and ``final_info`` (and what could be done in it as ``final_mask``, with ``constrain=True``).
+
+        Args:
+            actions: one for each row.
+            moving: bool ``(num_envs,)``; the others stand still, whatever their action: their reward is
+                0, and ``info`` says nothing of them.
 
         Returns:
             Observations, rewards, terminations, truncations (each ``(num_envs,)``) and the vector ``info``.
@@ -102,27 +107,28 @@ class TextVectorEnv(VectorEnv[Any, Any, Any]):
         if isinstance(actions, np.ndarray) and actions.ndim == 1:
             actions = actions.tolist()  # plain integers are checked several times faster than numpy's
         fresh = self._ended if self.autoreset_mode is AutoresetMode.NEXT_STEP else np.zeros_like(self._ended)
-        parsed = [None if fresh[i] else self.rows[i]._parse(actions[i]) for i in self._all]
-        self._converse(
-            self._all, lambda i: self.rows[i]._begin(None, None) if fresh[i] else self.rows[i]._play(parsed[i])
-        )
+        which = self._mask("moving", moving)
+        parsed = {i: None if fresh[i] else self.rows[i]._parse(actions[i]) for i in which}
+        self._converse(which, lambda i: self.rows[i]._begin(None, None) if fresh[i] else self.rows[i]._play(parsed[i]))
 
-        rewards = np.array([row._reward for row in self.rows])
-        terminations = np.array([row._terminated for row in self.rows])
-        truncations = np.array([row._truncated for row in self.rows])
-        self._ended = terminations | truncations
+        rewards = np.zeros(self.num_envs)
+        terminations, truncations = np.zeros((2, self.num_envs), np.bool_)
+        for i in which:
+            row = self.rows[i]
+            rewards[i], terminations[i], truncations[i] = row._reward, row._terminated, row._truncated
+            self._ended[i] = row._terminated or row._truncated
         infos: dict[str, Any] = {}
-        if self.autoreset_mode is AutoresetMode.SAME_STEP and self._ended.any():
-            ended = np.flatnonzero(self._ended).tolist()
+        if self.autoreset_mode is AutoresetMode.SAME_STEP:
+            ended = [i for i in which if self._ended[i]]
             for i in ended:
                 final = {"final_obs": self.rows[i]._observation(), "final_info": self.rows[i]._info}
                 if self.rows[i].constrain:
                     final["final_mask"] = self.rows[i].action_masks()
                 infos = self._add_info(infos, final, i)
             self._converse(ended, lambda i: self.rows[i]._begin(None, None))
-        for i, row in enumerate(self.rows):
-            if row._info:
-                infos = self._add_info(infos, row._info, i)
+        for i in which:
+            if self.rows[i]._info:
+                infos = self._add_info(infos, self.rows[i]._info, i)
         return self._observations(), rewards, terminations, truncations, infos
 
     def action_masks(self) -> NDArray[np.bool_]:
@@ -169,9 +175,10 @@ class TextVectorEnv(VectorEnv[Any, Any, Any]):
             return tuple(row._observation() for row in self.rows)
         return np.stack([row._buffer for row in self.rows])  # (num_envs, length), a copy
 
-    def _reset_mask(self, mask: Any) -> Sequence[int]:
+    def _mask(self, name: str, mask: Any) -> Sequence[int]:
+        """The rows that a mask chooses; ``None`` is all of them."""
         if mask is None:
             return self._all
         if not isinstance(mask, np.ndarray) or mask.dtype != np.bool_ or mask.shape != (self.num_envs,):
-            raise ValueError(f"options['reset_mask'] must be a bool array of shape ({self.num_envs},), not {mask!r}")
+            raise ValueError(f"{name} must be a bool array of shape ({self.num_envs},), not {mask!r}")
         return np.flatnonzero(mask).tolist()

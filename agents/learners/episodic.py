@@ -24,7 +24,7 @@ class EpisodicAlgorithm(OnPolicyAlgorithm):
     """Collects ``n_starts * group_size`` whole episodes, then calls ``train``.
 
     The ``group_size`` episodes of a group begin in the same state (the environment's episode seed). A row that has no
-    episode left to play goes on outside the count until the last one ends.
+    episode left to play stands still until the last one ends.
 
     With ``recorded`` episodes a round plays those again: the next ``n_starts`` lessons, in passes over all lessons,
     each in an order of its own.
@@ -166,11 +166,11 @@ class EpisodicAlgorithm(OnPolicyAlgorithm):
                 values = log_probs = torch.zeros(env.num_envs)  # those who learn from recordings need neither
             else:
                 actions, values, log_probs = self.act(env, observations)
-            after, rewards, dones, infos = env.step(actions)
             counted = np.array(group) >= 0
+            env.step_async(actions, counted)
+            after, rewards, dones, infos = env.step_wait()
             ends = dones | (reciter.silent(env.envs.rows) & counted) if self.recorded else dones  # it may break off
             self.num_timesteps += int(counted.sum())
-            infos = [info if here else {} for info, here in zip(infos, counted, strict=True)]
             self._update_info_buffer(infos, dones)
             callback.update_locals(locals())
             if not callback.on_step():
@@ -180,7 +180,7 @@ class EpisodicAlgorithm(OnPolicyAlgorithm):
             rollout_buffer.add(observations, actions, rewards, starts, values, log_probs)
             observations, starts = np.array(after), ends
             fresh = np.flatnonzero(ends).tolist()
-            for row in np.flatnonzero(ends & counted).tolist():
+            for row in fresh:
                 rollout_buffer.finish(row, group[row])
         self._last_obs, self._last_episode_starts = observations, np.ones(env.num_envs, dtype=bool)
         ended = np.ones(env.num_envs, dtype=bool)

@@ -113,6 +113,28 @@ def test_one_bad_action_moves_no_row() -> None:
     assert env.call("snapshot") == before
 
 
+@pytest.mark.parametrize("mode", MODES)
+def test_rows_that_stand_still(mode: AutoresetMode) -> None:
+    moved, env = (TextVectorEnv(2, Toy, autoreset_mode=mode) for _ in range(2))
+    moved.reset(seed=0)
+    before, _ = env.reset(seed=0)
+    won = np.stack([row.expert_action() for row in env.rows])
+    only = np.array([False, True])
+    for _ in range(2):  # the second row ends and begins anew, and the first does not notice
+        theirs = moved.step(np.stack([env.rows[0].encode("no"), won[1]]))
+        observations, rewards, terminations, truncations, infos = env.step(won, only)
+        assert np.array_equal(observations[0], before[0]) and np.array_equal(observations[1], theirs[0][1])
+        assert rewards.tolist() == [0.0, theirs[1][1]] and terminations.tolist() == [False, theirs[2][1]]
+        assert not truncations.any() and infos["_text"].tolist() == [False, True]
+    assert env.step(won)[1][0] == 1.0
+    env.step(won, ~only)
+    at_rest = env.call("snapshot")
+    *_, rewards, terminations, _, _ = env.step(won, np.array([False, False]))
+    assert env.call("snapshot") == at_rest and not rewards.any() and not terminations.any()
+    with pytest.raises(ValueError, match="moving must be a bool array"):
+        env.step(won, np.array([1, 0]))
+
+
 def test_masks_attributes_and_episode_seeds() -> None:
     env = TextVectorEnv(3, Toy, action_level="choice", render_mode="ansi")
     _, infos = env.reset(options={"episode_seed": [7, 8, 7]})
