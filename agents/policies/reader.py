@@ -151,11 +151,29 @@ class TokenReader(nn.Module):
 
     def last_hidden_of(self, ids: Tensor, lengths: Tensor) -> Tensor:
         """``last_hidden`` of ids ``(batch, tokens)`` with ``lengths`` ``(batch,)``."""
-        one_of_many = len(ids) == 1 and bool(self._cache) and len(self._cache[0].lengths) > 1
-        if torch.is_grad_enabled() or one_of_many or not self.cached:
+        if torch.is_grad_enabled() or not self.cached:
+            hidden = None
+        elif len(ids) == 1 and self._cache and len(self._cache[0].lengths) > 1:
+            hidden = self._one_of_many(self._cache[0], ids, lengths)
+        else:
+            hidden = self.cache(len(ids)).last_hidden(ids, lengths)
+        if hidden is None:
             rows = torch.arange(len(ids), device=ids.device)
-            return self.backbone.states(ids[:, : int(lengths.max())], rows, lengths - 1)
-        return self.cache(len(ids)).last_hidden(ids, lengths)
+            hidden = self.backbone.states(ids[:, : int(lengths.max())], rows, lengths - 1)
+        return hidden
+
+    def _one_of_many(self, cache: HiddenCache, ids: Tensor, lengths: Tensor) -> Tensor | None:
+        """``last_hidden_of`` a single sequence in the cached row that holds its beginning, such as the last
+        observation of an episode whose row has begun the next one; ``None`` where none holds most of it."""
+        length = int(lengths)
+        held, holds = cache.ids[:, :length].to(ids.device), cache.lengths.to(ids.device)
+        known = torch.minimum((held == ids[:, :length]).long().cumprod(dim=1).sum(dim=1), holds)
+        row = int(known.argmax())
+        if 2 * int(known[row]) < length:
+            return None
+        all_ids, all_lengths = cache.ids.to(ids.device).clamp(min=0), holds.clone()
+        all_ids[row, :length], all_lengths[row] = ids[0, :length], length
+        return cache.last_hidden(all_ids, all_lengths)[row : row + 1]
 
     def token_logits(self, hidden: Tensor) -> Tensor:
         """Logits ``(..., vocabulary)`` of the environment's tokens; special tokens that no utterance holds are out."""

@@ -81,6 +81,31 @@ def test_rollout_log_probabilities_are_those_of_teacher_forcing(small_model: str
         obs, *_ = env.step(actions.numpy())
 
 
+@pytest.mark.parametrize("name", ["llama", *SMALL_BACKBONES])
+def test_a_last_observation_is_read_on_from_its_row_and_gives_the_same(small_model: str, name: str) -> None:
+    """Episodes are cut off, so that the value of their end is asked for, a single one of three rows."""
+    model = ppo(SMALL_BACKBONES.get(name, small_model), "token")
+    policy, reader = model.policy, model.policy.reader
+    torch.nn.init.normal_(policy.critic.weight)
+    predict_values, states, found, whole = policy.predict_values, reader.backbone.states, [], []
+
+    def both(observations: Any) -> Any:
+        if len(observations) > 1:
+            return predict_values(observations)
+        reader.cached = False
+        plain = predict_values(observations)
+        reader.cached, reader.backbone.states = True, lambda *given: whole.append(given) or states(*given)
+        found.append((plain, predict_values(observations)))
+        reader.backbone.states = states
+        return found[-1][1]
+
+    policy.predict_values = both
+    model.learn(24 * 3 * 2)
+    assert found and len(whole) == (len(found) if name in ("bert", "xlnet") else 0)
+    for plain, cached in found:
+        torch.testing.assert_close(cached, plain, atol=1e-5, rtol=1e-5)
+
+
 def test_advantages_equal_the_plain_buffer_when_discounting_by_token(small_model: str) -> None:
     model = ppo(small_model, "token", gamma=0.9, rollout_buffer_kwargs={"discount": "token"})
     packed = model.rollout_buffer
