@@ -46,4 +46,4 @@ docs: $(STAMP)
 	@echo "open site/index.html"
 
 clean:
-	rm -rf $(VENV) build dist site *.egg-info docs/environments docs/learners
+	rm -rf $(VENV) build dist site *.egg-info docs/environments docs/learners docs/leaderboard

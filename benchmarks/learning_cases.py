@@ -90,7 +90,7 @@ CASES: dict[str, Case] = {
     "ac, choice": Case("ac", 32_000, {"learning_rate": 1e-3, "ent_coef": 0.02, "target_tau": 0.02}, _FOUR),
     "bc, choice": Case("bc", 8000),
     "dpo, choice": Case("dpo", 4000, **_ONE_HANOI),
-    "dqn, choice": Case("dqn", 8000, {**_FROM_SCRATCH, **_GREEDY}, _FOUR),
+    "dqn, choice": Case("dqn", 8000, {**_FROM_SCRATCH, **_GREEDY, "n_steps": 1}, _FOUR),
     "ddqn, choice": Case("ddqn", 8000, {**_FROM_SCRATCH, **_GREEDY, "prioritized": False}, _FOUR),
     "ddqn, token": Case(
         "ddqn",
@@ -114,7 +114,7 @@ CASES: dict[str, Case] = {
     "ilql, choice": Case("ilql", 12_000, {**_FROM_SCRATCH, "tau": 0.02}),
     "maskable_ppo, choice": Case("maskable_ppo", 80_000),
     "ppo, choice": Case("ppo", 80_000),
-    "qrdqn, choice": Case("qrdqn", 8000, {**_FROM_SCRATCH, **_GREEDY}, _FOUR),
+    "qrdqn, choice": Case("qrdqn", 8000, {**_FROM_SCRATCH, **_GREEDY, "n_steps": 1}, _FOUR),
     "reinforce, choice": Case("reinforce", 8000, {"ent_coef": 0.1}, **_ONE_HANOI),
     "rloo, choice": Case("rloo", 12_000, {"learning_rate": 5e-4, "ent_coef": 0.1}, **_HANOI),
     "sac_discrete, choice": Case("sac_discrete", 8000, {**_FROM_SCRATCH, "tau": 0.02, "gradient_steps": 2}, _FOUR),

@@ -26,6 +26,7 @@ class Among(NamedTuple):
 Space = Mapping[str, Between | Among]
 
 _RATE: Space = {"learning_rate": Between(1e-4, 5e-3, log=True)}
+_SLOW: Space = {"learning_rate": Between(1e-4, 1e-3, log=True)}  # larger ones make a pretrained model unlearn to speak
 _ENTROPY: Space = {"ent_coef": Among((0.0, 0.001, 0.003, 0.01, 0.03))}
 _KEPT: Space = {"rollout_buffer_kwargs.kl_coef": Among((0.0, 0.01, 0.03, 0.1))}
 _VALUES: Space = {"vf_coef": Among((0.1, 0.25, 0.5, 1.0))}
@@ -35,9 +36,18 @@ _CLIP: Space = {"clip_range": Among((0.1, 0.2, 0.3))}
 _EPOCHS: Space = {"n_epochs": Among((1, 2, 4, 8))}
 _BATCH: Space = {"batch_size": Among((64, 128, 256, 512, 1024))}
 _STARTS: Space = {"n_starts": Among((8, 16, 32, 64))}
-_GROUPS: Space = {"n_starts": Among((4, 8, 16, 32)), "group_size": Among((4, 8, 16))}
-_PPO: Space = {**_RATE, **_ROLLOUT, **_BATCH, **_EPOCHS, **_CLIP, **_TRACE, **_ENTROPY, **_VALUES}
-_GROUP: Space = {**_RATE, **_GROUPS, **_ENTROPY, "kl_coef": Among((0.0, 0.01, 0.03, 0.1))}
+_GROUPS: Space = {"n_starts": Among((2, 4, 8, 16)), "group_size": Among((4, 8, 16))}
+_PPO: Space = {
+    **_SLOW,
+    "n_steps": Among((64, 128, 256)),
+    "batch_size": Among((256, 512, 1024)),
+    "n_epochs": Among((1, 2, 4)),
+    **_CLIP,
+    **_TRACE,
+    **_ENTROPY,
+    **_VALUES,
+}
+_GROUP: Space = {**_SLOW, **_GROUPS, **_ENTROPY, "kl_coef": Among((0.0, 0.01, 0.03, 0.1))}
 _REPLAY: Space = {**_RATE, "batch_size": Among((16, 32, 64, 128)), "gradient_steps": Among((1, 2, 4, 8))}
 _Q: Space = {
     **_REPLAY,
@@ -52,11 +62,16 @@ SPACES: dict[str, Space] = {
     "ac": {**_RATE, **_ROLLOUT, **_ENTROPY, **_VALUES, "target_tau": Among((None, 0.01, 0.05))},
     "bc": _IMITATION,
     "ddqn": {**_Q, "n_steps": Among((1, 3, 5)), "dueling": Among((True, False)), "prioritized": Among((True, False))},
-    "dpo": {**_RATE, **_GROUPS, **_EPOCHS, "beta": Among((0.03, 0.1, 0.3)), "pairs": Among((4, 8, 16))},
+    "dpo": {**_SLOW, **_GROUPS, **_EPOCHS, "beta": Among((0.03, 0.1, 0.3)), "pairs": Among((4, 8, 16))},
     "dqn": _Q,
-    "expert_iteration": {**_RATE, **_GROUPS, **_EPOCHS, **_BATCH, **_ENTROPY, "top": Among((0.125, 0.25, 0.5))},
+    "expert_iteration": {**_SLOW, **_GROUPS, **_EPOCHS, **_BATCH, **_ENTROPY, "top": Among((0.125, 0.25, 0.5))},
     "filtered_bc": {**_IMITATION, "error": Among((0.25, 0.5, 0.75)), "top": Among((0.125, 0.25, 0.5))},
-    "grpo": {**_GROUP, **_EPOCHS, **_CLIP, "advantage": Among(("normalized", "mean", "leave_one_out"))},
+    "grpo": {
+        **_GROUP,
+        "n_epochs": Among((1, 2, 4)),
+        **_CLIP,
+        "advantage": Among(("normalized", "mean", "leave_one_out")),
+    },
     "ilql": {
         **_SOFT,
         "expectile": Among((0.7, 0.8, 0.9)),
@@ -66,8 +81,13 @@ SPACES: dict[str, Space] = {
     "maskable_ppo": _PPO,
     "ppo": {**_PPO, **_KEPT},
     "qrdqn": {**_Q, "policy_kwargs.n_quantiles": Among((8, 16, 32))},
-    "reinforce": {**_RATE, **_STARTS, **_ENTROPY, "baseline": Among(("value", "mean", "none"))},
-    "rloo": _GROUP,
+    "reinforce": {
+        **_SLOW,
+        "n_starts": Among((8, 16, 32, 64)),
+        **_ENTROPY,
+        "baseline": Among(("value", "mean", "none")),
+    },
+    "rloo": {**_GROUP, "batch_size": Among((None, 256, 512))},
     "sac_discrete": {**_SOFT, "target_entropy": Among((0.1, 0.3, 0.5))},
     "trpo": {
         **_RATE,

@@ -167,6 +167,8 @@ class _Ours:
             },
             group_size=group,
             n_starts=1,
+            n_epochs=1,
+            advantage="normalized",
             learning_rate=1e-5,
         )
 

@@ -87,10 +87,11 @@ class Study:
         return json.dumps(asdict(self), sort_keys=True)
 
 
-def defaults(learner: str) -> dict[str, Any]:
-    """The value that each parameter of a learner's space has where nobody gives one."""
+def defaults(learner: str, action_level: str | None = None) -> dict[str, Any]:
+    """The value that each parameter of a learner's space has where nobody gives one, at the learner's first level or
+    another one."""
     row = LEARNERS[learner]
-    known = {**keywords(row.algorithm), **row.defaults, **NESTED_DEFAULTS}
+    known = {**keywords(row.algorithm), **row.settings(action_level or row.levels[0]), **NESTED_DEFAULTS}
     return {name: known[name] for name in SPACES[learner]}
 
 
@@ -179,7 +180,7 @@ def run(study: Study, storage: Path, trials: int, timeout: float | None, console
     found.sampler = optuna.samplers.TPESampler(seed=len(found.trials), n_startup_trials=_AT_RANDOM)
     found.pruner = optuna.pruners.MedianPruner(n_startup_trials=_UNPRUNED)
     if not found.trials:
-        found.enqueue_trial(defaults(study.learner), user_attrs={"defaults": True})
+        found.enqueue_trial(defaults(study.learner, study.action_level), user_attrs={"defaults": True})
     ended = [trial for trial in found.trials if trial.state.is_finished()]
     if ended:
         console.print(f"{len(ended)} of {trials} trials are in {storage}")
@@ -242,7 +243,7 @@ def _report(found: Any, study: Study, console: Console) -> int:
     console.print(nested(best.params))
     importance = _importance(found) if len(complete) > 1 else {}
     table = Table("keyword", "default", "best", "importance")
-    given = defaults(study.learner)
+    given = defaults(study.learner, study.action_level)
     for name in sorted(SPACES[study.learner], key=lambda name: -importance.get(name, 0.0)):
         share = f"{importance[name]:.0%}" if name in importance else ""
         table.add_row(name, _short(given[name]), _short(best.params[name]), share)

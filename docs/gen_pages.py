@@ -1,4 +1,4 @@
-"""Write one page per environment and per learner, and the catalogue: ``python docs/gen_pages.py``.
+"""Write one page per environment and per learner, the catalogue and the leaderboard: ``python docs/gen_pages.py``.
 
 A game's page is its own docstring, with its measured scores and an episode that its expert plays now.
 """
@@ -11,7 +11,7 @@ from typing import Any
 import textenvs
 from agents.learners import LEARNERS
 from agents.learners.pages import page
-from benchmarks import learning
+from benchmarks import learning, report, standings, tables
 from textenvs import pages
 from textenvs.env import load_game
 from textenvs.game import Game
@@ -21,6 +21,7 @@ from textenvs.scores import table
 
 OUT = Path(__file__).parent / "environments"
 LEARNERS_OUT = Path(__file__).parent / "learners"
+LEADERBOARD_OUT = Path(__file__).parent / "leaderboard"
 TEMPLATE = Path(__file__).with_name("catalogue.html")
 HORIZONS = ((10, "up to 10"), (30, "11 to 30"), (100, "31 to 100"), (10**9, "over 100"))
 LEARNING_COMMAND = "python -m benchmarks learning"
@@ -28,9 +29,10 @@ TURNS = 15  # of an episode that are shown
 
 
 def main() -> None:
-    """Write ``docs/environments/`` and ``docs/learners/``."""
+    """Write ``docs/environments/``, ``docs/learners/`` and ``docs/leaderboard/``."""
     write_environments()
     write_learners()
+    write_leaderboard()
 
 
 def write_learners() -> None:
@@ -60,6 +62,25 @@ def learned(name: str, rows: list[dict[str, Any]]) -> list[str]:
             f"- {row['case']}: `env_kwargs={row['env_kwargs']}`, backbone `{row['backbone']}`, settings {settings}."
         )
     return [*lines, "", learning.notes(rows, f"{LEARNING_COMMAND} --learners {name}"), ""]
+
+
+def write_leaderboard() -> None:
+    """The committed results as tables, and as the page that ``python -m benchmarks report`` makes."""
+    LEADERBOARD_OUT.mkdir(exist_ok=True)
+    found = standings.load([])
+    (LEADERBOARD_OUT / "report.html").write_text(report.html(found, "Reference results"), encoding="utf-8")
+    leaderboard, _, matrix = tables.markdown(found).partition("\n\n")
+    parts = [
+        "# Leaderboard",
+        "Means with 95% intervals over the games of the suite `core`; random play scores 0, a game's expert 100. [What "
+        "the columns mean, how the results were made, and how to add a row](../benchmarks.md). [The same with learning "
+        "curves, profiles, pairs and whole episodes](report.html).",
+        leaderboard,
+        "## Every learner on every game",
+        "Mean scores. A learner plays at the first of its action levels that a game has.",
+        matrix,
+    ]
+    (LEADERBOARD_OUT / "index.md").write_text("\n\n".join(parts), encoding="utf-8")
 
 
 def write_environments() -> None:

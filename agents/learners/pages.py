@@ -83,9 +83,12 @@ def _options(row: Learner) -> str:
     }
     defaults.update(row.defaults)
     shown = {name: value for name, value in sorted(defaults.items()) if name not in _BORING}
-    return "\n".join(
-        ["| keyword | default |", "|---|---|", *(f"| `{name}` | {_told(shown[name])} |" for name in shown)]
-    )
+    elsewhere = {
+        name: "".join(f"; {_told(own[name])} at {level} level" for level, own in row.at.items() if name in own)
+        for name in shown
+    }
+    lines = [f"| `{name}` | {_told(shown[name])}{elsewhere[name]} |" for name in shown]
+    return "\n".join(["| keyword | default |", "|---|---|", *lines])
 
 
 def _told(value: Any) -> str:

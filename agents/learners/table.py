@@ -56,6 +56,7 @@ class Learner:
         levels: action levels that it can play, the default first.
         when: when to use it, in a sentence or two.
         defaults: its keywords where the user gives none.
+        at: action level -> what stands in place of some of ``defaults`` there.
         masked: whether it holds tokens to the admissible utterances (``constrain=True``) where a game lists them.
         recorded: whether it learns from recorded episodes (``dataset``), too.
     """
@@ -65,8 +66,13 @@ class Learner:
     levels: tuple[str, ...]
     when: str
     defaults: Mapping[str, Any] = field(default_factory=dict)
+    at: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     masked: bool = False
     recorded: bool = False
+
+    def settings(self, action_level: str) -> dict[str, Any]:
+        """Its keywords at an action level where the user gives none."""
+        return {**self.defaults, **self.at.get(action_level, {})}
 
 
 _ON_POLICY = {"rollout_buffer_class": PackedRolloutBuffer, "gamma": 1.0, "gae_lambda": 0.95}
@@ -78,14 +84,17 @@ _VALUE: dict[str, Any] = {
     "exploration_initial_eps": 0.0,
     "exploration_final_eps": 0.0,
     "gamma": 0.99,
-    "learning_rate": 5e-4,
+    "n_steps": 3,
+    "learning_rate": 1e-3,
     "buffer_size": 20_000,
-    "learning_starts": 500,
+    "learning_starts": 256,
     "batch_size": 64,
     "train_freq": 4,
-    "gradient_steps": 4,
-    "target_update_interval": 1000,
+    "gradient_steps": 16,
+    "target_update_interval": 250,
 }
+# A token tells less than a turn, and costs less; and the weights that rate it can speak already.
+_VALUE_AT = {"token": {"learning_rate": 5e-4, "gradient_steps": 4, "target_update_interval": 1000}}
 _PACKED = {"replay_buffer_class": PackedReplayBuffer}
 
 _SPAN = 2.0  # of returns, at most
@@ -124,6 +133,7 @@ LEARNERS: dict[str, Learner] = {
         _DISCRETE,
         "Q-learning with any mix of Rainbow's parts, to find out which of them help.",
         _VALUE,
+        _VALUE_AT,
         recorded=True,
     ),
     "dpo": Learner(
@@ -140,6 +150,7 @@ LEARNERS: dict[str, Learner] = {
         _DISCRETE,
         "The stock Q-learner, with replay: good at choice level, where episodes are dear and actions few.",
         {**_VALUE, **_PACKED},
+        _VALUE_AT,
         recorded=True,
     ),
     "expert_iteration": Learner(
@@ -162,7 +173,15 @@ LEARNERS: dict[str, Learner] = {
         TokenActorCriticPolicy,
         _ACTING,
         "The usual choice for language models: no critic, groups of episodes from one start, clipped steps.",
-        {"learning_rate": 3e-4},
+        # Four passes over a round, and small ones: one pass makes too few steps of the tokens that it costs.
+        {
+            "learning_rate": 1.5e-4,
+            "n_starts": 16,
+            "group_size": 4,
+            "n_epochs": 4,
+            "clip_range": 0.1,
+            "advantage": "mean",
+        },
     ),
     "ilql": Learner(
         ILQL,
@@ -193,6 +212,7 @@ LEARNERS: dict[str, Learner] = {
         _DISCRETE,
         "As dqn, where returns vary widely from episode to episode.",
         {**_VALUE, **_PACKED, "max_grad_norm": 10.0},
+        _VALUE_AT,
         recorded=True,
     ),
     "reinforce": Learner(
@@ -320,7 +340,7 @@ def remake(
             raise TypeError(f"{learner} takes no keyword {name!r}{hint}")
     env_kwargs = _fitting(learner, env_id, env_kwargs or {})
     tokenizer = _tokenizer(backbone, env_kwargs)
-    settings = {**row.defaults, **overrides}
+    settings = {**row.settings(env_kwargs["action_level"]), **overrides}
     own_buffer = settings.get("rollout_buffer_class")
     if (own_buffer and issubclass(own_buffer, PackedRolloutBuffer)) or issubclass(row.algorithm, EpisodicAlgorithm):
         settings["rollout_buffer_kwargs"] = {"seed": seed, **(settings.get("rollout_buffer_kwargs") or {})}

@@ -145,7 +145,7 @@ class TokenQPolicy(MaskedPolicy):
         dtype: str | None = None,
         frozen: bool = False,
         exploration: str | None = None,
-        epsilon: tuple[float, float, int] = (1.0, 0.05, 5000),
+        epsilon: tuple[float, float, int] = (1.0, 0.05, 1000),
         temperature: float | tuple[float, float, int] | None = None,
         scale: float = 0.1,
         dueling: bool = False,

@@ -14,7 +14,9 @@ def test_every_learner_has_a_page(name: str, capsys: pytest.CaptureFixture[str])
     assert any(str(year) in text for year in range(1988, 2027)), "expected its source"
     assert "| `learning_rate` |" in text and "| `gamma` |" in text
     for keyword, default in LEARNERS[name].defaults.items():
-        assert isinstance(default, type) or f"| `{keyword}` | {default!r} |" in text
+        assert isinstance(default, type) or f"| `{keyword}` | {default!r}" in text
+        for level, own in LEARNERS[name].at.items():
+            assert all(f"; {default!r} at {level} level |" in text for default in own.values())
     assert main(["show", name]) == 0
     assert "Options" in capsys.readouterr().out
 
