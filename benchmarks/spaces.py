@@ -48,7 +48,7 @@ _PPO: Space = {
     **_VALUES,
 }
 _GROUP: Space = {**_SLOW, **_GROUPS, **_ENTROPY, "kl_coef": Among((0.0, 0.01, 0.03, 0.1))}
-_REPLAY: Space = {**_RATE, "batch_size": Among((16, 32, 64, 128)), "gradient_steps": Among((1, 2, 4, 8))}
+_REPLAY: Space = {**_RATE, "batch_size": Among((16, 32, 64, 128)), "gradient_steps": Among((1, 4, 8, 16))}
 _Q: Space = {
     **_REPLAY,
     "target_update_interval": Among((250, 500, 1000, 2000)),
