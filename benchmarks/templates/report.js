@@ -29,9 +29,12 @@ function choice(text, options, value, change) {
 // --- names, numbers and colours ---
 
 const names = [...new Set(data.entries.map((entry) => entry.name))];
-// Golden-angle hues stay apart however many there are; lightness follows the theme.
-const hue = (name) => Math.round(names.indexOf(name) * 137.5 + 215) % 360;
-const colour = (name) => `light-dark(hsl(${hue(name)} 62% 42%), hsl(${hue(name)} 62% 68%))`;
+// Golden-angle hues stay apart however many there are, neighbours among them differ in lightness, too; it follows the theme.
+const colour = (name) => {
+  const place = names.indexOf(name);
+  const hue = Math.round(place * 137.5 + 260) % 360;
+  return `light-dark(oklch(${0.42 + 0.12 * (place % 3)} 0.16 ${hue}), oklch(${0.66 + 0.1 * (place % 3)} 0.14 ${hue}))`;
+};
 const shortId = (id) => id.replace(/^Text/, "").replace(/-v\d+$/, "");
 const manyLevels = data.levels.length > 1;
 const taskName = (task) => shortId(task.id) + (manyLevels ? ` ${task.level}` : "");
