@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -18,6 +18,7 @@ from agents.vec_env import TextVecEnv
 from textenvs.recording import Recording
 
 _FIRST_SIZE = 64  # steps of each row that the buffer has room for before it grows
+PART = 512  # steps: a pass over many more is no faster and needs gigabytes
 
 
 class EpisodicAlgorithm(OnPolicyAlgorithm):
@@ -36,7 +37,7 @@ class EpisodicAlgorithm(OnPolicyAlgorithm):
         n_starts: start states of one round.
         group_size: episodes from each of them.
         n_epochs: passes over the episodes.
-        batch_size: steps of one gradient step; ``None`` takes all of them.
+        batch_size: steps of one gradient step; ``None`` takes all of them, in parts whose gradients are added up.
         gamma: discount of a game turn.
         gae_lambda: of generalised advantage estimation; 1 gives returns-to-go.
         ent_coef: weight of the entropy bonus.
@@ -197,10 +198,11 @@ class EpisodicAlgorithm(OnPolicyAlgorithm):
                 with torch.no_grad():
                     rewards[row] += self.gamma * float(self.policy.predict_values(observation))
 
-    def descend(self, loss: Tensor) -> None:
-        """One gradient step."""
+    def descend(self, losses: Iterable[Tensor]) -> None:
+        """One gradient step on the sum of ``losses``, each of which is computed when those before it are forgotten."""
         self.policy.optimizer.zero_grad()
-        loss.backward()
+        for loss in losses:
+            loss.backward()
         torch.nn.utils.clip_grad_norm_(self.policy.parameters(), self.max_grad_norm)
         self.policy.optimizer.step()
 

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from agents.learners.episodic import EpisodicAlgorithm
+from agents.learners.episodic import PART, EpisodicAlgorithm
 
 
 class GRPO(EpisodicAlgorithm):
@@ -100,28 +100,38 @@ class GRPO(EpisodicAlgorithm):
             "constant": np.full(len(lengths), 1.0 / (self._longest() * max(kept.sum(), 1))),
         }[self.average] * kept
 
+        everything = float(share[episode[usable]].sum())
         clipped: list[float] = []
         divergences: list[float] = []
-        for _ in range(self.n_epochs if kept.any() else 0):
-            for steps, samples in buffer.batches(self.batch_size):
-                which = episode[steps]
-                weights = torch.as_tensor(share[which], dtype=torch.float32, device=self.device)
+
+        def loss_of(steps: np.ndarray, samples: Any) -> Tensor:
+            which = episode[steps]
+            weights = torch.as_tensor(share[which], dtype=torch.float32, device=self.device)
+            if self.batch_size is not None:
                 # A batch stands for the whole round: its loss is scaled up by what is missing.
-                weights = weights * float(share[episode[usable]].sum() / max(share[which].sum(), 1e-12))
-                _, log_prob, entropy = self.policy.evaluate_actions(samples.observations, samples.actions)
-                log_ratio = log_prob - samples.old_log_prob
-                if self.ratio == "episode":
-                    log_ratio = _episode_mean(log_ratio, torch.as_tensor(which, device=self.device))
-                ratios = log_ratio.exp()
-                bounded = ratios.clamp(1 - self.clip_range, 1 + self.clip_range_high)
-                gain = torch.minimum(ratios * samples.advantages, bounded * samples.advantages)
-                loss = -(weights * (gain + self.ent_coef * entropy)).sum()
-                if self.kl_coef:
-                    divergence = self._divergence(samples, log_prob)
-                    divergences.append(((weights * divergence).sum() / weights.sum().clamp(min=1e-12)).item())
-                    loss = loss + self.kl_coef * (weights * divergence).sum()
-                self.descend(loss)
-                clipped.append((ratios != bounded).float().mean().item())
+                weights = weights * (everything / max(float(share[which].sum()), 1e-12))
+            _, log_prob, entropy = self.policy.evaluate_actions(samples.observations, samples.actions)
+            log_ratio = log_prob - samples.old_log_prob
+            if self.ratio == "episode":
+                log_ratio = _episode_mean(log_ratio, torch.as_tensor(which, device=self.device))
+            ratios = log_ratio.exp()
+            bounded = ratios.clamp(1 - self.clip_range, 1 + self.clip_range_high)
+            gain = torch.minimum(ratios * samples.advantages, bounded * samples.advantages)
+            clipped.append((ratios != bounded).float().mean().item())
+            loss = -(weights * (gain + self.ent_coef * entropy)).sum()
+            if self.kl_coef:
+                divergence = self._divergence(samples, log_prob)
+                divergences.append(((weights * divergence).sum() / weights.sum().clamp(min=1e-12)).item())
+                loss = loss + self.kl_coef * (weights * divergence).sum()
+            return loss
+
+        for _ in range(self.n_epochs if kept.any() else 0):
+            if self.batch_size is not None:
+                for batch in buffer.batches(self.batch_size):
+                    self.descend([loss_of(*batch)])
+            else:  # the mean over an episode needs all of it at once
+                parts = buffer.batches(None if self.ratio == "episode" else PART)
+                self.descend(loss_of(*part) for part in parts)
             self._n_updates += 1
         self.logger.record("train/clip_fraction", float(np.mean(clipped)) if clipped else 0.0)
         self.logger.record("train/groups", len(counts))

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-import torch
+import numpy as np
+from torch import Tensor
 from torch.nn import functional
 
-from agents.learners.episodic import EpisodicAlgorithm
+from agents.learners.episodic import PART, EpisodicAlgorithm
 
 _DECAY = 0.9  # of the running mean, each round
 
@@ -56,17 +57,18 @@ class REINFORCE(EpisodicAlgorithm):
             advantages = (advantages - advantages.mean()) / (advantages.std() + 1e-8)
         buffer.advantages.reshape(-1)[usable] = advantages
 
-        self.policy.optimizer.zero_grad()
-        for steps, samples in buffer.batches(self.batch_size):
+        figures: list[tuple[float, float, float]] = []
+
+        def loss_of(steps: np.ndarray, samples: Any) -> Tensor:
             values, log_prob, entropy = self.policy.evaluate_actions(samples.observations, samples.actions)
             policy_loss = -(samples.advantages * log_prob).mean()
             value_loss = functional.mse_loss(values.flatten(), samples.returns)
+            figures.append((policy_loss.item(), value_loss.item(), entropy.mean().item()))
             loss = policy_loss + self.vf_coef * value_loss - self.ent_coef * entropy.mean()
-            (loss * (len(steps) / len(usable))).backward()
-        torch.nn.utils.clip_grad_norm_(self.policy.parameters(), self.max_grad_norm)
-        self.policy.optimizer.step()
+            return loss * (len(steps) / len(usable))
+
+        self.descend(loss_of(*part) for part in buffer.batches(self.batch_size or PART))
         self._n_updates += 1
-        self.logger.record("train/policy_loss", policy_loss.item())
-        self.logger.record("train/value_loss", value_loss.item())
-        self.logger.record("train/entropy", entropy.mean().item())
+        for name, value in zip(("policy_loss", "value_loss", "entropy"), np.mean(figures, axis=0), strict=True):
+            self.logger.record(f"train/{name}", float(value))
         self.logger.record("train/n_updates", self._n_updates, exclude="tensorboard")

@@ -60,6 +60,31 @@ def test_group_advantages_by_hand() -> None:
     np.testing.assert_allclose(three, [-1.5, -1.5, 3.0])
 
 
+@pytest.mark.parametrize("learner", ["grpo", "rloo", "reinforce"])
+def test_a_round_in_parts_gives_the_gradient_of_the_whole(
+    small_model: str, learner: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plain_descent = {"optimizer_class": torch.optim.SGD, "optimizer_kwargs": {}}
+    weights, passes = [], []
+    for part in (1000, 4):
+        for module in ("group", "reinforce"):
+            monkeypatch.setattr(f"agents.learners.{module}.PART", part)
+        keywords = {"n_epochs": 2} if learner == "grpo" else {}
+        model = make(learner, small_model, n_starts=4, learning_rate=0.5, policy_kwargs=plain_descent, **keywords)
+        evaluate = model.policy.evaluate_actions
+        passes.append(0)
+
+        def counted(*given: Any, evaluate: Any = evaluate) -> Any:
+            passes[-1] += 1
+            return evaluate(*given)
+
+        model.policy.evaluate_actions = counted
+        model.learn(1)
+        weights.append(torch.cat([each.detach().flatten() for each in model.policy.parameters()]))
+    assert passes[1] >= 2 * passes[0]
+    torch.testing.assert_close(weights[0], weights[1], atol=1e-5, rtol=1e-4)
+
+
 @pytest.mark.parametrize("baseline", ["none", "mean", "value"])
 def test_reinforce_steps_along_the_gradient_of_the_log_probabilities(small_model: str, baseline: str) -> None:
     """Against the sum over single steps, each on its plain observation, with plain gradient descent."""
