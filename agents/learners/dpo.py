@@ -74,7 +74,7 @@ class DPO(EpisodicAlgorithm):
                 pairs = preferred[start : start + self.pairs]
                 margins, entropy = self._margins(pairs)
                 loss = -functional.logsigmoid(self.beta * margins).mean()
-                self.descend([loss - self.ent_coef * entropy])
+                self.descend(loss - self.ent_coef * entropy)
                 losses.append(loss.item())
                 right.append((margins > 0).float().mean().item())
             preferred = preferred[buffer.rng.permutation(len(preferred))]

@@ -198,11 +198,11 @@ class EpisodicAlgorithm(OnPolicyAlgorithm):
                 with torch.no_grad():
                     rewards[row] += self.gamma * float(self.policy.predict_values(observation))
 
-    def descend(self, losses: Iterable[Tensor]) -> None:
-        """One gradient step on the sum of ``losses``, each of which is computed when those before it are forgotten."""
+    def descend(self, loss: Tensor | Iterable[Tensor]) -> None:
+        """One gradient step; of several parts of a loss each is computed when those before it are forgotten."""
         self.policy.optimizer.zero_grad()
-        for loss in losses:
-            loss.backward()
+        for part in [loss] if isinstance(loss, Tensor) else loss:
+            part.backward()
         torch.nn.utils.clip_grad_norm_(self.policy.parameters(), self.max_grad_norm)
         self.policy.optimizer.step()
 

@@ -128,7 +128,7 @@ class GRPO(EpisodicAlgorithm):
         for _ in range(self.n_epochs if kept.any() else 0):
             if self.batch_size is not None:
                 for batch in buffer.batches(self.batch_size):
-                    self.descend([loss_of(*batch)])
+                    self.descend(loss_of(*batch))
             else:  # the mean over an episode needs all of it at once
                 parts = buffer.batches(None if self.ratio == "episode" else PART)
                 self.descend(loss_of(*part) for part in parts)

@@ -59,7 +59,7 @@ class BC(EpisodicAlgorithm):
             for _, samples in buffer.batches(self.batch_size):
                 _, log_prob, entropy = self.policy.evaluate_actions(samples.observations, samples.actions)
                 loss = -log_prob.mean()
-                self.descend([loss - self.ent_coef * entropy.mean()])
+                self.descend(loss - self.ent_coef * entropy.mean())
                 losses.append(loss.item())
             self._n_updates += 1
         self.logger.record("train/loss", float(np.mean(losses)))
