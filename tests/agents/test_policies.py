@@ -194,6 +194,18 @@ def test_absent_choices_are_never_taken(small_model: str) -> None:
             obs, *_ = env.step(action)
 
 
+def test_a_learner_may_have_other_defaults_at_a_level(small_model: str) -> None:
+    def made(level: str, **keywords: Any) -> Any:
+        env_kwargs = {**TOKENIZER, "level": "easy", "action_level": level, "window": 96}
+        return agents.make("dqn", "TextGuessNumber-v0", small_model, 2, env_kwargs=env_kwargs, **keywords)
+
+    row = LEARNERS["dqn"]
+    assert made("choice").gradient_steps == row.defaults["gradient_steps"] == 16
+    assert made("token").gradient_steps == row.at["token"]["gradient_steps"] == 4
+    assert made("token", gradient_steps=2).gradient_steps == 2
+    assert made("token").batch_size == row.defaults["batch_size"]
+
+
 def test_misspelt_names_are_errors_that_suggest_the_right_one() -> None:
     with pytest.raises(ValueError, match="did you mean 'ppo'"):
         agents.make("ppoo", "TextDialogue-v0")
