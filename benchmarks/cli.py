@@ -237,8 +237,7 @@ def _report(args: argparse.Namespace, console: Console) -> int:
     if args.compare:
         return _compare(found, args.compare, console)
     if args.readme is not None:
-        leaderboard, _, _ = tables.markdown(found).partition("\n\n")
-        _between_marks(args.readme, leaderboard)
+        _between_marks(args.readme, tables.short(found).rstrip())
         console.print(f"leaderboard: {args.readme}")
         return 0
     if args.format == "html":

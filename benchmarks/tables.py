@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+from collections.abc import Sequence
 from typing import Any
 
 from agents.evaluation import Estimate
@@ -21,13 +22,25 @@ _LONG = (
 
 def markdown(standings: Standings) -> str:
     """The leaderboard and the matrix of scores."""
-    rows = [list(_COLUMNS), ["---"] * len(_COLUMNS), *_leaderboard(standings)]
     tasks = standings.tasks
-    matrix = [["contestant", *(f"{_short(task.env_id)} {task.level}" for task in tasks)], ["---"] * (len(tasks) + 1)]
+    matrix = []
     for place in leaderboard(standings.entries, tasks):
         cells = [_score(place.entry, task) for task in tasks]
         matrix.append([_name(place.entry), *("–" if each is None else str(round(each)) for each in cells)])
-    return "\n\n".join("\n".join(f"| {' | '.join(row)} |" for row in table) for table in (rows, matrix)) + "\n"
+    names = ("contestant", *(f"{_short(task.env_id)} {task.level}" for task in tasks))
+    return f"{_table(_COLUMNS, _leaderboard(standings))}\n{_table(names, matrix)}"
+
+
+def short(standings: Standings) -> str:
+    """The leaderboard in Markdown, in which policies play one way, greedily if they did."""
+    places = leaderboard(standings.acting(standings.ways[0]), standings.tasks)
+    name, _, *columns = _COLUMNS
+    return _table((name, *columns), [[name, *cells] for name, _, *cells in map(_row, places)])
+
+
+def _table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    lines = [columns, ["---"] * len(columns), *rows]
+    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
 
 
 def latex(standings: Standings) -> str:

@@ -240,7 +240,7 @@ def test_the_command(played: Path, tmp_path: Path, capsys: pytest.CaptureFixture
     assert text.startswith("a\n<!-- benchmark:start -->\n| contestant |") and text.endswith(
         "<!-- benchmark:end -->\nb\n"
     )
-    assert "old" not in text
+    assert "old" not in text and "sampled" not in text
     readme.write_text("no marks")
     assert main(["report", str(played), "--readme", str(readme)]) == 2
     assert main(["report", str(tmp_path / "nowhere")]) == 2
