@@ -34,6 +34,7 @@ _ROLLOUT: Space = {"n_steps": Among((16, 32, 64, 128, 256))}
 _TRACE: Space = {"gae_lambda": Between(0.8, 1.0)}
 _CLIP: Space = {"clip_range": Among((0.1, 0.2, 0.3))}
 _EPOCHS: Space = {"n_epochs": Among((1, 2, 4, 8))}
+_PASSES: Space = {"n_epochs": Among((1, 2, 4))}
 _BATCH: Space = {"batch_size": Among((64, 128, 256, 512, 1024))}
 _STARTS: Space = {"n_starts": Among((8, 16, 32, 64))}
 _GROUPS: Space = {"n_starts": Among((2, 4, 8, 16)), "group_size": Among((4, 8, 16))}
@@ -41,7 +42,7 @@ _PPO: Space = {
     **_SLOW,
     "n_steps": Among((64, 128, 256)),
     "batch_size": Among((256, 512, 1024)),
-    "n_epochs": Among((1, 2, 4)),
+    **_PASSES,
     **_CLIP,
     **_TRACE,
     **_ENTROPY,
@@ -68,7 +69,7 @@ SPACES: dict[str, Space] = {
     "filtered_bc": {**_IMITATION, "error": Among((0.25, 0.5, 0.75)), "top": Among((0.125, 0.25, 0.5))},
     "grpo": {
         **_GROUP,
-        "n_epochs": Among((1, 2, 4)),
+        **_PASSES,
         **_CLIP,
         "advantage": Among(("normalized", "mean", "leave_one_out")),
     },
@@ -81,12 +82,7 @@ SPACES: dict[str, Space] = {
     "maskable_ppo": _PPO,
     "ppo": {**_PPO, **_KEPT},
     "qrdqn": {**_Q, "policy_kwargs.n_quantiles": Among((8, 16, 32))},
-    "reinforce": {
-        **_SLOW,
-        "n_starts": Among((8, 16, 32, 64)),
-        **_ENTROPY,
-        "baseline": Among(("value", "mean", "none")),
-    },
+    "reinforce": {**_SLOW, **_STARTS, **_ENTROPY, "baseline": Among(("value", "mean", "none"))},
     "rloo": {**_GROUP, "batch_size": Among((None, 256, 512))},
     "sac_discrete": {**_SOFT, "target_entropy": Among((0.1, 0.3, 0.5))},
     "trpo": {

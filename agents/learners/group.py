@@ -18,7 +18,7 @@ class GRPO(EpisodicAlgorithm):
     Every step of an episode has the episode's advantage: its return held against those of its group. The loss is
     PPO's clipped one. The variants are options:
 
-    - GRPO as published: the defaults.
+    - GRPO as published: the defaults of the class; those of ``agents.make`` learn more from as many tokens.
     - RLOO (Ahmadian et al. 2024, "Back to Basics", eq. 8): ``advantage="leave_one_out"``, one epoch.
     - Dr. GRPO (Liu et al. 2025, "Understanding R1-Zero-Like Training"): ``advantage="mean"``, ``average="constant"``.
     - DAPO (Yu et al. 2025): ``clip_range_high=0.28``, ``average="step"``, ``drop_equal=True``.

@@ -173,7 +173,7 @@ LEARNERS: dict[str, Learner] = {
         TokenActorCriticPolicy,
         _ACTING,
         "The usual choice for language models: no critic, groups of episodes from one start, clipped steps.",
-        # Four passes over a round, and small ones: one pass makes too few steps of the tokens that it costs.
+        # One pass makes too few steps of the tokens that a round costs; division by a group's spread made it worse.
         {
             "learning_rate": 1.5e-4,
             "n_starts": 16,
