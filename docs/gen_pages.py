@@ -71,6 +71,7 @@ def write_leaderboard() -> None:
     (LEADERBOARD_OUT / "report.html").write_text(report.html(found, "Reference results"), encoding="utf-8")
     leaderboard, _, matrix = tables.markdown(found).partition("\n\n")
     parts = [
+        "---\nhide: [toc]\n---",
         "# Leaderboard",
         "Means with 95% intervals over the games of the suite `core`; random play scores 0, a game's expert 100. [What "
         "the columns mean, how the results were made, and how to add a row](../benchmarks.md). [The same with learning "
