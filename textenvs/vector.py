@@ -111,21 +111,23 @@ class TextVectorEnv(VectorEnv[Any, Any, Any]):
         parsed = {i: None if fresh[i] else self.rows[i]._parse(actions[i]) for i in which}
         self._converse(which, lambda i: self.rows[i]._begin(None, None) if fresh[i] else self.rows[i]._play(parsed[i]))
 
-        rewards = np.zeros(self.num_envs)
-        terminations, truncations = np.zeros((2, self.num_envs), np.bool_)
-        for i in which:
-            row = self.rows[i]
-            rewards[i], terminations[i], truncations[i] = row._reward, row._terminated, row._truncated
-            self._ended[i] = row._terminated or row._truncated
+        rewards = np.array([row._reward for row in self.rows])
+        terminations = np.array([row._terminated for row in self.rows])
+        truncations = np.array([row._truncated for row in self.rows])
+        if moving is not None:
+            for each in (rewards, terminations, truncations):
+                each[~moving] = 0
+        ended = terminations | truncations
+        self._ended = ended if moving is None else np.where(moving, ended, self._ended)
         infos: dict[str, Any] = {}
         if self.autoreset_mode is AutoresetMode.SAME_STEP:
-            ended = [i for i in which if self._ended[i]]
-            for i in ended:
+            over = np.flatnonzero(ended).tolist()
+            for i in over:
                 final = {"final_obs": self.rows[i]._observation(), "final_info": self.rows[i]._info}
                 if self.rows[i].constrain:
                     final["final_mask"] = self.rows[i].action_masks()
                 infos = self._add_info(infos, final, i)
-            self._converse(ended, lambda i: self.rows[i]._begin(None, None))
+            self._converse(over, lambda i: self.rows[i]._begin(None, None))
         for i in which:
             if self.rows[i]._info:
                 infos = self._add_info(infos, self.rows[i]._info, i)

@@ -18,7 +18,7 @@ from agents.vec_env import TextVecEnv
 from textenvs.recording import Recording
 
 _FIRST_SIZE = 64  # steps of each row that the buffer has room for before it grows
-PART = 512  # steps: a pass over many more is no faster and needs gigabytes
+PART = 512  # steps: a pass over many more is no faster and needs more memory
 
 
 class EpisodicAlgorithm(OnPolicyAlgorithm):

@@ -302,7 +302,7 @@ def make(
     episodes = recorded.episodes
     if issubclass(row.algorithm, OffPolicyAlgorithm):
         overrides = {"learning_starts": 0, **overrides}
-        overrides["buffer_size"] = _room(row, recorded.steps(episodes), num_envs, overrides)
+        overrides["buffer_size"] = _room(row, env_kwargs["action_level"], recorded.steps(episodes), num_envs, overrides)
     dataset = recorded.dataset
     model: Any = remake(learner, env_id, backbone, num_envs, seed, env_kwargs, dataset, reward_scale, overrides)
     if isinstance(model, EpisodicAlgorithm):
@@ -340,7 +340,8 @@ def remake(
             raise TypeError(f"{learner} takes no keyword {name!r}{hint}")
     env_kwargs = _fitting(learner, env_id, env_kwargs or {})
     tokenizer = _tokenizer(backbone, env_kwargs)
-    settings = {**row.settings(env_kwargs["action_level"]), **overrides}
+    defaults = row.settings(env_kwargs["action_level"])
+    settings = {**defaults, **overrides}
     own_buffer = settings.get("rollout_buffer_class")
     if (own_buffer and issubclass(own_buffer, PackedRolloutBuffer)) or issubclass(row.algorithm, EpisodicAlgorithm):
         settings["rollout_buffer_kwargs"] = {"seed": seed, **(settings.get("rollout_buffer_kwargs") or {})}
@@ -349,7 +350,7 @@ def remake(
         if row.algorithm in (DQN, QRDQN) and "n_steps" in settings:  # which they only hand on to a buffer of their own
             own["n_steps"] = settings.pop("n_steps")
         given = overrides.get("replay_buffer_kwargs") or {}
-        settings["replay_buffer_kwargs"] = {**own, **row.defaults.get("replay_buffer_kwargs", {}), **given}
+        settings["replay_buffer_kwargs"] = {**own, **defaults.get("replay_buffer_kwargs", {}), **given}
     settings["policy_kwargs"] = {"backbone": backbone, **(settings.get("policy_kwargs") or {})}
     scale = _reward_scale(env_id, env_kwargs.get("level", "medium")) if reward_scale is None else reward_scale
     envs = make_vec_env(env_id, num_envs, seed, scale, **env_kwargs, **tokenizer)
@@ -407,7 +408,7 @@ def _tokenizer(backbone: Any, env_kwargs: Mapping[str, Any]) -> dict[str, Any]:
     return {} if backbone == "tiny" or "tokenizer" in env_kwargs else {"tokenizer": tokenizer_of(backbone)}
 
 
-def _room(row: Learner, steps: Sequence[int], num_envs: int, overrides: Mapping[str, Any]) -> int:
+def _room(row: Learner, action_level: str, steps: Sequence[int], num_envs: int, overrides: Mapping[str, Any]) -> int:
     """The ``buffer_size`` in which recorded episodes of so many ``steps`` have room."""
     needed = sum(steps)
     if row.algorithm is not ILQL:  # rows end one after the other: see fill
@@ -415,7 +416,7 @@ def _room(row: Learner, steps: Sequence[int], num_envs: int, overrides: Mapping[
     given = overrides.get("buffer_size")
     if given is not None and given < needed:
         raise ValueError(f"buffer_size={given} is too small for the recorded episodes: give at least {needed}")
-    default = row.defaults.get("buffer_size", keywords(row.algorithm)["buffer_size"])
+    default = row.settings(action_level).get("buffer_size", keywords(row.algorithm)["buffer_size"])
     return needed if row.algorithm is ILQL else max(needed, given or default)
 
 

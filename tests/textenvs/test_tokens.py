@@ -89,7 +89,12 @@ def test_the_fast_path_for_ascii_splits_as_the_library_does(text: str) -> None:
 
 def test_a_word_has_the_same_ids_wherever_it_stands() -> None:
     tokenizer = load_tokenizer()
-    for said, heard in (("kettle", "kettle."), ("craft chair", "you craft chair"), ("42", "row 42")):
+    for said, heard in (
+        ("kettle", "kettle."),
+        ("craft chair", "you craft chair"),
+        ("42", "row 42"),
+        ("-5", "it is -5"),
+    ):
         ids, context = tokenizer.encode(said), tokenizer.encode(heard)
         assert any(context[start : start + len(ids)] == ids for start in range(len(context)))
     first, *others = tokenizer.encode("one two, 3")
