@@ -87,7 +87,12 @@ _ONE_HANOI: dict[str, Any] = {**_HANOI, "knobs": {"disks": 2, "start": "standard
 
 CASES: dict[str, Case] = {
     "a2c, choice": Case("a2c", 96_000, {"learning_rate": 1e-3, "ent_coef": 0.01}),
-    "ac, choice": Case("ac", 32_000, {"learning_rate": 1e-3, "ent_coef": 0.02, "target_tau": 0.02}, _FOUR),
+    "ac, choice": Case(
+        "ac",
+        32_000,
+        {"learning_rate": 1e-3, "n_steps": 16, "ent_coef": 0.02, "vf_coef": 0.5, "target_tau": 0.02},
+        _FOUR,
+    ),
     "bc, choice": Case("bc", 8000),
     "dpo, choice": Case("dpo", 4000, **_ONE_HANOI),
     "dqn, choice": Case("dqn", 8000, {**_FROM_SCRATCH, **_GREEDY, "n_steps": 1}, _FOUR),

@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
 from torch.nn import functional
 
 from agents.memory.cache import Version
@@ -16,7 +17,7 @@ Attend = Callable[[int, Tensor, Tensor, Tensor], Tensor]
 
 _TYPES = ("llama", "mistral", "qwen2", "qwen3")
 _ROPES = ("default", "linear", "llama3", "yarn")  # those whose angles do not depend on the length of the sequence
-_PACKED = 1 << 17  # weights from this size on gain from oneDNN's own layout
+_PACKED = 1 << 18  # weights from this size on gain from oneDNN's own layout, smaller float32 ones from lying across
 
 
 class Decoder:
@@ -39,7 +40,7 @@ class Decoder:
         self.size: int = self.base.layers[0].self_attn.head_dim
         self.scale: float = self.base.layers[0].self_attn.scaling
         self.copies = Copies(self)
-        self._angles: tuple[Tensor, Tensor] | None = None
+        self._angles: tuple[Tensor, ...] | None = None
 
     @classmethod
     def reads(cls, model: Any) -> bool:
@@ -54,16 +55,16 @@ class Decoder:
         plain = rope.get("rope_type", "default") in _ROPES and rope.get("partial_rotary_factor", 1.0) == 1.0
         return plain and sliding is None and not getattr(config, "attention_dropout", 0.0)
 
-    def angles(self, positions: Tensor) -> tuple[Tensor, Tensor]:
-        """Cosines ``(tokens, 1, size)`` and sines ``(tokens, 1, size / 2)`` of ``positions`` ``(tokens,)``."""
-        table = self._angles
-        if table is None or table[0].device != positions.device:
-            length = self.model.config.max_position_embeddings
-            places = torch.arange(length, device=positions.device)[None]
+    def angles(self, device: torch.device) -> tuple[Tensor, ...]:
+        """Of all positions: cosines ``(positions, 1, size)``, sines ``(positions, 1, size / 2)``, and these with the
+        signs that both halves of a state are turned with, ``(positions, 1, size)``."""
+        if self._angles is None or self._angles[0].device != device:
+            places = torch.arange(self.model.config.max_position_embeddings, device=device)[None]
             with torch.no_grad():
-                cos, sin = self.base.rotary_emb(torch.zeros(1, device=positions.device), places)
-            table = self._angles = (cos[0, :, None].contiguous(), sin[0, :, None, : self.size // 2].contiguous())
-        return table[0][positions], table[1][positions]
+                cos, sin = (each[0, :, None] for each in self.base.rotary_emb(torch.zeros(1, device=device), places))
+            half = sin[..., : self.size // 2]
+            self._angles = (cos.contiguous(), half.contiguous(), torch.cat([-half, half], dim=-1))
+        return self._angles
 
     def run(self, tokens: Tensor, positions: Tensor, attend: Attend, wanted: Tensor | None = None) -> Tensor:
         """Hidden states ``(wanted, hidden)`` float32, with gradient.
@@ -75,7 +76,7 @@ class Decoder:
             wanted: ``(wanted,)`` int64, distinct: the tokens whose states are asked for; ``None`` for all.
         """
         hidden = self.base.embed_tokens(tokens).float()
-        cos, sin = self.angles(positions)
+        cos, sin = (table[positions] for table in self.angles(tokens.device)[:2])
         last = len(self.base.layers) - 1
         for index, layer in enumerate(self.base.layers):
             attention, mlp = layer.self_attn, layer.mlp
@@ -98,21 +99,24 @@ class Decoder:
         """As ``run``, without gradient, from copies of the weights in ``dtype`` that are laid out for speed."""
         layers = self.copies.current(dtype)
         hidden = functional.embedding(tokens, self.base.embed_tokens.weight).float()
-        cos, sin = self.angles(positions)
-        heads, turned = self.heads, self.heads + self.key_heads
+        cosines, _, sines = self.angles(tokens.device)
+        cos, sin = cosines[positions], sines[positions]
+        half, parts = self.size // 2, [self.heads + self.key_heads, self.key_heads]
         for index, layer in enumerate(layers):
-            mixed = layer.attention(layer.before(hidden).to(dtype)).view(len(hidden), -1, self.size)
-            both = mixed[:, :turned].float()
+            mixed = layer.attention(layer.before(hidden)).view(-1, sum(parts), self.size)
+            both, values = mixed.split_with_sizes(parts, dim=1)
+            both = both.float()
             if layer.query is not None and layer.key is not None:
-                both = torch.cat([layer.query(both[:, :heads]), layer.key(both[:, heads:])], dim=1)
-            both = _turn(both, cos, sin)
-            seen = attend(index, both[:, :heads], both[:, heads:], mixed[:, turned:])
+                both = torch.cat([layer.query(both[:, : self.heads]), layer.key(both[:, self.heads :])], dim=1)
+            both = torch.addcmul(both * cos, both.roll(half, dims=-1), sin)  # few tokens: fewer calls are faster
+            queries, keys = both.split_with_sizes([self.heads, self.key_heads], dim=1)
+            seen = attend(index, queries, keys, values)
             if index + 1 == len(layers) and wanted is not None:
                 seen, hidden = seen[wanted], hidden[wanted]
-            hidden = hidden + layer.out(seen.to(dtype))
-            gate, up = layer.widen(layer.between(hidden).to(dtype)).chunk(2, dim=1)
+            hidden = hidden + layer.out(seen)
+            gate, up = layer.widen(layer.between(hidden)).chunk(2, dim=1)
             hidden = hidden + layer.narrow(layer.active(gate).mul_(up))
-        return _normal(hidden, self.base.norm)
+        return self.copies.last(hidden)
 
     def head(self, hidden: Tensor) -> Tensor | None:
         """Logits of ``hidden`` ``(..., hidden)`` from the copied weights; ``None`` where there are no current ones."""
@@ -128,6 +132,7 @@ class Copies:
         self.version: tuple[int, Any] | None = None
         self._version: Version | None = None
         self.layers: list[_Layer] = []
+        self.last: Callable[[Tensor], Tensor]
         self._logits: tuple[Callable[[Tensor], Tensor], Any] | None = None
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Copies:
@@ -144,6 +149,7 @@ class Copies:
         if version != self.version:
             self.layers = []
             self.layers = [_Layer(layer, dtype) for layer in self.decoder.base.layers]
+            self.last = _Norm(self.decoder.base.norm)
             self._logits = None
             self.version = version
         return self.layers
@@ -159,7 +165,7 @@ class Copies:
         dtype = self.version[1]
         if self._logits is None:
             self._logits = _linear([self.decoder.model.lm_head], dtype), dtype
-        flat = hidden.reshape(-1, hidden.shape[-1]).to(dtype)
+        flat = hidden.reshape(-1, hidden.shape[-1])
         return self._logits[0](flat).float().reshape(*hidden.shape[:-1], -1)
 
 
@@ -183,26 +189,36 @@ class _Norm:
 
     def __init__(self, norm: Any) -> None:
         self.weight, self.epsilon = norm.weight.detach().float(), norm.variance_epsilon
+        self.least = _least(self.weight, self.epsilon)
+        self.stretched = self.weight * len(self.weight) ** 0.5
 
     def __call__(self, hidden: Tensor) -> Tensor:
+        if hidden.is_cpu:
+            return (hidden / _length(hidden, self.least)).mul_(self.stretched)
         return functional.rms_norm(hidden, self.weight.shape, self.weight, self.epsilon)
 
 
 def _linear(modules: list[Any], dtype: torch.dtype) -> Callable[[Tensor], Tensor]:
-    """One product for several affine modules of the same input, their outputs side by side."""
+    """One product for several affine modules of the same input, their outputs side by side, all of it in ``dtype``."""
     maps = [_affine(module) for module in modules]
     weight = torch.cat([weight for weight, _ in maps]).to(dtype)
     biases = [torch.zeros_like(weight[:, 0]) if bias is None else bias for weight, bias in maps]
     bias = None if all(each is None for _, each in maps) else torch.cat(biases).to(dtype)
-    if weight.device.type == "cpu" and torch.backends.mkldnn.is_available() and weight.numel() >= _PACKED:
-        try:
-            packed = torch.ops.mkldnn._reorder_linear_weight(weight)
-            product = torch.ops.mkldnn._linear_pointwise
-            product(weight[:1], packed, bias, "none", [], "")
-            return lambda given: product(given, packed, bias, "none", [], "")
-        except (AttributeError, RuntimeError, TypeError):  # another version of torch: slower, the same numbers
-            pass
-    return lambda given: functional.linear(given, weight, bias)
+    if weight.device.type == "cpu":
+        if weight.numel() < _PACKED and dtype == torch.float32:
+            across = weight.T.contiguous()
+            if bias is None:
+                return lambda given: torch.mm(given, across)
+            return lambda given: torch.addmm(bias, given, across)
+        if weight.numel() >= _PACKED and torch.backends.mkldnn.is_available():
+            try:
+                packed = torch.ops.mkldnn._reorder_linear_weight(weight)
+                product = torch.ops.mkldnn._linear_pointwise
+                product(weight[:1], packed, bias, "none", [], "")
+                return lambda given: product(given.to(dtype), packed, bias, "none", [], "")
+            except (AttributeError, RuntimeError, TypeError):  # another version of torch: slower, the same numbers
+                pass
+    return lambda given: functional.linear(given.to(dtype), weight, bias)
 
 
 def _affine(module: Any) -> tuple[Tensor, Tensor | None]:
@@ -216,11 +232,48 @@ def _affine(module: Any) -> tuple[Tensor, Tensor | None]:
 
 
 def _normal(hidden: Tensor, norm: Any) -> Tensor:
-    """Root-mean-square normalisation over the last axis."""
-    return functional.rms_norm(hidden.float(), norm.weight.shape, norm.weight.float(), norm.variance_epsilon)
+    """Root-mean-square normalisation over the last axis (Zhang and Sennrich 2019, eq. 4)."""
+    hidden, weight = hidden.float(), norm.weight.float()
+    if hidden.is_cpu:
+        return _Normal.apply(hidden, weight, norm.variance_epsilon)
+    return functional.rms_norm(hidden, weight.shape, weight, norm.variance_epsilon)
+
+
+def _least(weight: Tensor, epsilon: float) -> Tensor:
+    """What ``epsilon`` makes the smallest ``_length``."""
+    return weight.new_tensor((len(weight) * epsilon) ** 0.5)
+
+
+def _length(states: Tensor, least: Tensor) -> Tensor:
+    """``sqrt(sum of squares + least^2)`` over the last axis, which stays."""
+    return torch.hypot(torch.linalg.vector_norm(states, dim=-1, keepdim=True), least)
+
+
+class _Normal(torch.autograd.Function):
+    """On processors ``rms_norm`` is a row of small operations, of which this leaves out more than half.
+
+    With ``n = x / rms(x)`` and ``g`` the gradient of ``w n``, that of ``x`` is ``(w g - n mean(n w g)) / rms(x)``.
+    """
+
+    @staticmethod
+    def forward(context: Any, hidden: Tensor, weight: Tensor, epsilon: float) -> Tensor:
+        scale = _length(hidden, _least(weight, epsilon)).reciprocal_().mul_(len(weight) ** 0.5)
+        normal = hidden * scale
+        context.save_for_backward(normal, scale, weight)
+        return normal * weight
+
+    @staticmethod
+    @once_differentiable
+    def backward(context: Any, gradient: Tensor) -> tuple[Tensor, Tensor | None, None]:  # type: ignore[override]
+        normal, scale, weight = context.saved_tensors
+        product = gradient * normal
+        along = (product @ weight).div_(-len(weight)).unsqueeze(-1)
+        own = product.flatten(0, -2).sum(dim=0) if context.needs_input_grad[1] else None
+        return (gradient * weight).addcmul_(normal, along).mul_(scale), own, None
 
 
 def _turn(states: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
+    """``states`` turned; of many tokens, writing in place is faster."""
     half = sin.shape[-1]
     turned = states * cos
     turned[..., :half].addcmul_(states[..., half:], sin, value=-1)

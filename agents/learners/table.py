@@ -117,7 +117,15 @@ LEARNERS: dict[str, Learner] = {
         TokenActorCriticPolicy,
         _ACTING,
         "The textbook's one-step actor-critic: targets with little variance and much bias.",
-        {"rollout_buffer_class": PackedRolloutBuffer},
+        # Values that bootstrap from themselves run away, and take the model that they share along.
+        {
+            "rollout_buffer_class": PackedRolloutBuffer,
+            "n_steps": 32,
+            "learning_rate": 1.5e-4,
+            "ent_coef": 0.001,
+            "vf_coef": 1.0,
+            "target_tau": 0.01,
+        },
     ),
     "bc": Learner(
         BC,

@@ -194,7 +194,7 @@ class FlatCache(_Rows):
         kept = torch.float32 if device.type == "cpu" else self.dtype
         layers = backbone.model.config.num_hidden_layers
         shape = (layers, rows, decoder.key_heads, window, decoder.size)
-        self.keys, self.values = (torch.zeros(shape, dtype=kept, device=device) for _ in range(2))
+        self.keys, self.values = (torch.zeros(shape, dtype=kept, device=device).unbind() for _ in range(2))
         self.hidden = torch.zeros(rows, backbone.hidden_size, device=device)
         self._key_head = torch.arange(decoder.key_heads, device=device)
         self._slots = torch.zeros(0)
@@ -280,12 +280,15 @@ class FlatCache(_Rows):
     def _single(self, rows: np.ndarray, ends: np.ndarray, last: Tensor) -> _Group:
         """The last new token of every row."""
         visible = int(ends.max())
+        products = self.device.type == "cpu" and visible <= _PRODUCTS
         mask = None
         if int(ends.min()) < visible:
-            seen = np.arange(visible) < ends[:, None]
-            mask = self._tensor(np.where(seen, np.float32(0), np.float32(-np.inf)))[:, None, None]
+            rows_of = np.repeat(ends, self.decoder.key_heads) if products else ends
+            seen = np.arange(visible) < rows_of[:, None]
+            mask = self._tensor(np.where(seen, np.float32(0), np.float32(-np.inf)))[:, None]
+            mask = mask if products else mask[:, None]
         every = len(rows) == len(self.hidden)
-        return _Group(None if every else self._tensor(rows), visible, mask, last[:, None])
+        return _Group(None if every else self._tensor(rows), visible, mask, last[:, None], products=products)
 
     def _several(self, rows: np.ndarray, starts: np.ndarray, ends: np.ndarray, offsets: np.ndarray) -> _Group:
         """All new tokens of some rows but the last of each."""
@@ -301,7 +304,7 @@ class FlatCache(_Rows):
 
     def _attend(self, layer: int, queries: Tensor, keys: Tensor, values: Tensor) -> Tensor:
         size = self.decoder.size
-        kept = self.keys[layer], self.values[layer]
+        kept = self.keys[layer], self.values[layer]  # each (rows, key heads, window, size)
         for held, fresh in zip(kept, (keys, values), strict=True):
             held.view(-1, size).index_copy_(0, self._slots, fresh.reshape(-1, size).to(held.dtype))
             for source, rows, shared in self._copied:
@@ -374,6 +377,7 @@ class _Group:
         mask: ``(rows, 1, 1 or new, visible)`` float, 0 or minus infinity; ``None`` where every row sees all slots.
         tokens: ``(rows, new)``, where their new tokens lie among all; what is padding repeats one.
         real_tokens, real: ``(real tokens,)``: ``tokens`` without padding, and its places there.
+        products: attend by two batched products, one new token a row; the mask is ``(rows * key heads, 1, visible)``.
     """
 
     rows: Tensor | None
@@ -382,21 +386,22 @@ class _Group:
     tokens: Tensor
     real_tokens: Tensor | None = None
     real: Tensor | None = None
+    products: bool = False
 
     def attend(self, queries: Tensor, keys: Tensor, values: Tensor, scale: float) -> Tensor:
         """``(rows * new, heads * size)`` from queries ``(tokens, heads, size)`` and keys and values ``(cache's rows,
         key heads, slots, size)``."""
         if self.rows is not None:
             keys, values = keys[self.rows, :, : self.visible], values[self.rows, :, : self.visible]
-        keys, values = keys[:, :, : self.visible], values[:, :, : self.visible]
         rows, new = self.tokens.shape
         heads, size = queries.shape[1:]
-        mask = None if self.mask is None else self.mask.to(queries.dtype)
         asked = queries[self.tokens.flatten()] if new > 1 or len(queries) > rows else queries
+        if self.products:
+            return self._products(asked, keys, values, scale)
+        keys, values = keys[:, :, : self.visible], values[:, :, : self.visible]
+        mask = None if self.mask is None else self.mask.to(queries.dtype)
         if new == 1:  # the queries that share a key head are its rows, so that no key is repeated
             asked = asked.reshape(rows, keys.shape[1], -1, size)
-            if queries.device.type == "cpu" and self.visible <= _PRODUCTS:
-                return _products(asked, keys, values, mask, scale).reshape(rows, -1)
             return scaled_dot_product_attention(asked, keys, values, attn_mask=mask, scale=scale).reshape(rows, -1)
         asked = asked.view(rows, new, heads, size).transpose(1, 2)
         seen = scaled_dot_product_attention(
@@ -404,25 +409,17 @@ class _Group:
         )
         return seen.transpose(1, 2).reshape(rows * new, heads * size)
 
-
-def _products(queries: Tensor, keys: Tensor, values: Tensor, mask: Tensor | None, scale: float) -> Tensor:
-    """Attention ``(rows, key heads, queries, size)`` as two batched products, without a copy of keys or values."""
-    rows, heads, count, size = queries.shape
-    keys, values = (each.flatten(0, 1) if each.is_contiguous() else _folded(each) for each in (keys, values))
-    queries = queries.reshape(rows * heads, count, size)
-    if mask is None:
-        scores = torch.bmm(queries, keys.transpose(1, 2)).mul_(scale)
-    else:
-        visible = mask.shape[-1]
-        over = mask.expand(rows, heads, 1, visible).reshape(rows * heads, 1, visible)
-        scores = torch.baddbmm(over, queries, keys.transpose(1, 2), alpha=scale)
-    return torch.bmm(scores.softmax(dim=-1), values).view(rows, heads, count, size)
-
-
-def _folded(states: Tensor) -> Tensor:
-    """``(rows * heads, slots, size)`` of the first slots of ``(rows, heads, all slots, size)``, without a copy."""
-    rows, heads, slots, size = states.shape
-    return states.as_strided((rows * heads, slots, size), (states.stride(1), states.stride(2), 1))
+    def _products(self, queries: Tensor, keys: Tensor, values: Tensor, scale: float) -> Tensor:
+        rows, heads, _, size = keys.shape
+        count, (_, head, slot, _) = rows * heads, keys.stride()
+        queries = queries.reshape(count, -1, size)
+        across = keys.as_strided((count, size, self.visible), (head, 1, slot))  # without a copy, as are the values
+        if self.mask is None:
+            scores = torch.bmm(queries, across).mul_(scale)
+        else:
+            scores = torch.baddbmm(self.mask, queries, across, alpha=scale)
+        seen = values.as_strided((count, self.visible, size), (head, slot, 1))
+        return torch.bmm(scores.softmax(dim=-1), seen).view(rows, -1)
 
 
 class ContextCache(_Rows):
