@@ -196,7 +196,6 @@ class FlatCache(_Rows):
         shape = (layers, rows, decoder.key_heads, window, decoder.size)
         self.keys, self.values = (torch.zeros(shape, dtype=kept, device=device).unbind() for _ in range(2))
         self.hidden = torch.zeros(rows, backbone.hidden_size, device=device)
-        self._key_head = torch.arange(decoder.key_heads, device=device)
         self._slots = torch.zeros(0)
         self._groups: list[_Group] = []
         self._copied: list[tuple[int, Tensor, int]] = []
@@ -233,12 +232,12 @@ class FlatCache(_Rows):
             self.hidden = self._static_step(ids[rows, starts], starts, ends)
             return
         offsets = np.cumsum(new)
-        places = np.arange(offsets[-1]) - np.repeat(offsets - ends, new)
-        of = np.repeat(rows, new)
-        tokens, positions, of_rows = (self._tensor(each) for each in (ids[of, places], places, of))
-        self._slots = (
-            (of_rows[:, None] * self.decoder.key_heads + self._key_head) * self.window + positions[:, None]
-        ).flatten()
+        single = offsets[-1] == len(rows)
+        places = starts if single else np.arange(offsets[-1]) - np.repeat(offsets - ends, new)
+        of = rows if single else np.repeat(rows, new)
+        tokens, positions = self._tensor(ids[of, places]), self._tensor(places)
+        heads = np.arange(self.decoder.key_heads)
+        self._slots = self._tensor(((of[:, None] * len(heads) + heads) * self.window + places[:, None]).ravel())
         last = self._tensor(offsets - 1)
         self._groups = [self._single(rows, ends, last)]
         longer = np.flatnonzero(new > 1)
@@ -246,7 +245,7 @@ class FlatCache(_Rows):
             if len(chosen):
                 self._groups.append(self._several(rows[chosen], starts[chosen], ends[chosen], offsets[chosen]))
         every = len(rows) == len(self.hidden)
-        wanted = None if len(of) == len(rows) else last
+        wanted = None if single else last
         hidden = self.decoder.generate(tokens, positions, self._attend, wanted, self.dtype)
         if every:
             self.hidden = hidden
@@ -351,7 +350,8 @@ class _StaticStep:
     def _run(self) -> Tensor:
         cache, decoder = self.cache, self.cache.decoder
         rows = self.group.tokens[:, 0]
-        first = (rows[:, None] * decoder.key_heads + cache._key_head) * cache.window
+        heads = torch.arange(decoder.key_heads, device=cache.device)
+        first = (rows[:, None] * decoder.key_heads + heads) * cache.window
         cache._slots = (first + self.positions[:, None]).flatten()
         cache._groups, cache._copied = [self.group], []
         return decoder.generate(self.tokens, self.positions, cache._attend, None, cache.dtype)

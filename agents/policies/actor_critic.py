@@ -15,6 +15,7 @@ from torch.distributions import Categorical
 from agents.memory.packed import PackedBatch
 from agents.policies.chosen import draw, score, score_states
 from agents.policies.masks import action_logits, states_of
+from agents.policies.optimizer import FusedAdam
 from agents.policies.reader import TokenReader, ValueHead
 from agents.policies.utterances import Utterances, spoken
 from textenvs.tokens.spaces import UtteranceSpace
@@ -48,15 +49,13 @@ class TokenActorCriticPolicy(ActorCriticPolicy):
         lora: dict[str, Any] | None = None,
         dtype: str | None = None,
         frozen: bool = False,
-        optimizer_class: type[torch.optim.Optimizer] = torch.optim.AdamW,
+        optimizer_class: type[torch.optim.Optimizer] = FusedAdam,
         optimizer_kwargs: dict[str, Any] | None = None,
     ) -> None:
         if use_sde:
             raise ValueError("use_sde=True needs continuous actions; token actions are discrete")
         if not isinstance(action_space, spaces.Discrete | UtteranceSpace):
             raise TypeError(f"a token policy needs Discrete or UtteranceSpace actions, not {action_space}")
-        if optimizer_kwargs is None:
-            optimizer_kwargs = {"weight_decay": 0.0} if optimizer_class is torch.optim.AdamW else {}
         BasePolicy.__init__(
             self,
             observation_space,
@@ -69,7 +68,7 @@ class TokenActorCriticPolicy(ActorCriticPolicy):
         self.reader = TokenReader(observation_space, action_space, **self.settings)
         self.critic = ValueHead(self.reader.backbone.hidden_size, 1)
         trainable = [parameter for parameter in self.parameters() if parameter.requires_grad]
-        self.optimizer = optimizer_class(trainable, lr=lr_schedule(1), **optimizer_kwargs)  # type: ignore[call-arg]
+        self.optimizer = optimizer_class(trainable, lr=lr_schedule(1), **self.optimizer_kwargs)  # type: ignore[call-arg]
 
     def _get_constructor_parameters(self) -> dict[str, Any]:
         return {

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from agents.memory.packed import PackedBatch
 from agents.policies.masks import MaskedPolicy, action_logits, states_of
+from agents.policies.optimizer import FusedAdam
 from agents.policies.q_network import TokenQNetwork, target_of
 from agents.policies.reader import TokenReader, ValueHead
 
@@ -56,7 +57,7 @@ class TokenImplicitQPolicy(MaskedPolicy):
         frozen: bool = False,
         beta: float = 8.0,
         scale: float = 0.1,
-        optimizer_class: type[torch.optim.Optimizer] = torch.optim.Adam,
+        optimizer_class: type[torch.optim.Optimizer] = FusedAdam,
         optimizer_kwargs: dict[str, Any] | None = None,
     ) -> None:
         super().__init__(

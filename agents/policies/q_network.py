@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from agents.memory.packed import PackedBatch
 from agents.policies.masks import MaskedPolicy, states_of
+from agents.policies.optimizer import FusedAdam
 from agents.policies.reader import MASKED, TokenReader, ValueHead
 
 
@@ -149,7 +150,7 @@ class TokenQPolicy(MaskedPolicy):
         temperature: float | tuple[float, float, int] | None = None,
         scale: float = 0.1,
         dueling: bool = False,
-        optimizer_class: type[torch.optim.Optimizer] = torch.optim.Adam,
+        optimizer_class: type[torch.optim.Optimizer] = FusedAdam,
         optimizer_kwargs: dict[str, Any] | None = None,
         **more: Any,
     ) -> None:

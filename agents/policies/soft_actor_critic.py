@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from agents.memory.packed import PackedBatch
 from agents.policies.masks import MaskedPolicy, action_logits, states_of
+from agents.policies.optimizer import FusedAdam
 from agents.policies.q_network import TokenQNetwork, target_of
 from agents.policies.reader import MASKED, TokenReader
 
@@ -50,7 +51,7 @@ class TokenSACPolicy(MaskedPolicy):
         dueling: bool = True,
         temperature: float = 0.05,
         actor_rate: float = 0.2,
-        optimizer_class: type[torch.optim.Optimizer] = torch.optim.Adam,
+        optimizer_class: type[torch.optim.Optimizer] = FusedAdam,
         optimizer_kwargs: dict[str, Any] | None = None,
     ) -> None:
         super().__init__(
