@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import json
 import time
 import traceback
 import zlib
@@ -10,17 +11,21 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from functools import cache
 from importlib import import_module
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from stable_baselines3.common.base_class import BaseAlgorithm
 
 import agents
+from agents.backbones.loading import model_path
 from agents.callbacks import CurveCallback
 from agents.evaluation import Evaluation
+from agents.learners.table import keywords, learner_row
 from agents.players import Player
 from benchmarks import contestants, provenance
 from benchmarks.contestants import Place
+from benchmarks.provenance import digest_of
 from benchmarks.suite import Cell
 from benchmarks.watching import WatchedPlayer
 from textenvs import recording, scores
@@ -46,6 +51,7 @@ def run_cell(cell: Cell) -> dict[str, Any]:
     }
     start = time.perf_counter()
     try:
+        result["defaults"] = defaults(cell)
         result.update(_play(cell), status="done")
     except Exception:
         result["traceback"] = traceback.format_exc()
@@ -77,6 +83,28 @@ def _play(cell: Cell) -> dict[str, Any]:
     found["evaluations"] = {
         way: _evaluate(cell, player) for way, player in ways.items() if way == contestants.AS_PLAYED or way in cell.ways
     }
+    return found
+
+
+def defaults(cell: Cell) -> dict[str, Any]:
+    """What a cell's result rests on that the cell does not tell: its learner's keywords where it gives none, as JSON
+    has them, and a digest of the weights it starts from, where these lie in a file here.
+
+    Raises:
+        ValueError: no such learner.
+    """
+    found: dict[str, Any] = {}
+    kind, _, model = cell.name.partition(":")
+    if cell.kind == "learner":
+        row = learner_row(cell.learner or cell.name)
+        known = {**keywords(row.algorithm), **row.settings(cell.action_level)}
+        plain = json.dumps(known, sort_keys=True, default=lambda each: getattr(each, "__qualname__", repr(each)))
+        found["keywords"] = json.loads(plain)
+    if backbone := cell.backbone or (model if kind == "model" else ""):
+        path = Path(model_path(backbone))
+        path = path / "model.safetensors" if path.is_dir() else path
+        if path.is_file():
+            found["weights"] = digest_of(path)
     return found
 
 

@@ -7,7 +7,6 @@ a Python callable, ``module:function``.
 from __future__ import annotations
 
 import difflib
-import hashlib
 import inspect
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -18,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from agents.players import ExpertPlayer, ImperfectPlayer, Player, PolicyPlayer, RandomPlayer
+from benchmarks.provenance import digest_of
 from textenvs.env import TextEnv
 from textenvs.tokens.spaces import TokenSpace, UtteranceSpace
 
@@ -100,7 +100,7 @@ def fingerprint(name: str) -> str:
     path = Path(argument)
     if path.is_dir():
         path = path / _CHECKPOINT
-    return hashlib.sha256(path.read_bytes()).hexdigest()[:12] if kind.file and path.is_file() else ""
+    return digest_of(path) if kind.file and path.is_file() else ""
 
 
 def usage(player: Any) -> dict[str, int]:

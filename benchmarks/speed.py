@@ -22,11 +22,11 @@ OUT = Path("runs") / "speed"
 Run = Callable[[argparse.Namespace], list[Comparison]]
 
 
-def _ppo(utterance: int, goal: float) -> Run:
+def _ppo(utterance: int, goal: float, num_envs: int = 8) -> Run:
     def run(args: argparse.Namespace) -> list[Comparison]:
         from benchmarks.speed_training import compare_ppo
 
-        return [compare_ppo(utterance, goal, args.repeats, args.clock)]
+        return [compare_ppo(utterance, goal, args.repeats, args.clock, num_envs)]
 
     return run
 
@@ -112,6 +112,7 @@ def _growth(args: argparse.Namespace) -> list[Comparison]:
 COMPARISONS: dict[str, tuple[Run, str]] = {
     "ppo16": (_ppo(16, 15.0), "PPO, utterances of 16 tokens, against the plain policy and buffer"),
     "ppo64": (_ppo(64, 40.0), "the same with utterances of 64 tokens"),
+    "ppo64-wide": (_ppo(64, 40.0, 32), "the same with 32 environments instead of 8 (a minute a round)"),
     "dqn": (_values("dqn"), "DQN updates against plain replay"),
     "ddqn": (_values("ddqn"), "DDQN updates against plain replay"),
     "grpo8": (_grpo(8), "a GRPO update against TRL's, group of 8 (needs trl)"),

@@ -88,9 +88,9 @@ def ppo(packed: bool, utterance: int, window: int = 128, num_envs: int = 8, n_st
     return model if packed else plain(model)
 
 
-def compare_ppo(utterance: int, goal: float, repeats: int, clock: str = "wall") -> Comparison:
+def compare_ppo(utterance: int, goal: float, repeats: int, clock: str = "wall", num_envs: int = 8) -> Comparison:
     """A rollout and its four epochs, with utterances of ``utterance`` tokens and a context of 128."""
-    sides = {"plain": ppo(False, utterance), "packed": ppo(True, utterance)}
+    sides = {"plain": ppo(False, utterance, num_envs=num_envs), "packed": ppo(True, utterance, num_envs=num_envs)}
     steps = sides["plain"].n_steps * sides["plain"].n_envs
     now = CLOCKS[clock]
     parts: dict[str, list[tuple[float, float]]] = {name: [] for name in sides}
@@ -120,7 +120,7 @@ def compare_ppo(utterance: int, goal: float, repeats: int, clock: str = "wall") 
     note = (
         f"rollout x{ratios[0]:.1f}, epochs x{ratios[1]:.1f}; cached and packed log-probabilities differ by {worst:.0e}"
     )
-    name = f"PPO, rollout and 4 epochs, utterances of {utterance}, context 128"
+    name = f"PPO, rollout and 4 epochs, utterances of {utterance}, {num_envs} environments"
     return compare(taken, "plain", "packed", name, steps, "tokens/s", goal=goal, note=note)
 
 

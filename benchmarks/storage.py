@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from benchmarks.cells import FORMAT
+from benchmarks.cells import FORMAT, defaults
 from benchmarks.provenance import write_bytes, write_text
 from benchmarks.suite import Cell
 
@@ -22,11 +22,13 @@ def write_cell(folder: Path, result: dict[str, Any]) -> Path:
 
 
 def finished(folder: Path, cell: Cell) -> bool:
-    """Whether the folder has this cell's result; one that failed is not finished."""
+    """Whether the folder has this cell's result; one that failed is not finished, nor is one of other defaults or
+    weights than today's."""
     path = folder / cell.filename
     try:
-        return path.is_file() and check(json.loads(path.read_text("utf-8")))["status"] == "done"
-    except ValueError:
+        result = check(json.loads(path.read_text("utf-8")))
+        return result["status"] == "done" and result.get("defaults") in (None, defaults(cell))
+    except (FileNotFoundError, ValueError):
         return False
 
 

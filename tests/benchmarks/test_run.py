@@ -15,7 +15,7 @@ import pytest
 
 from agents.learners import LEARNERS
 from benchmarks import storage
-from benchmarks.cells import instances, run_cell, tokens_of
+from benchmarks.cells import defaults, instances, run_cell, tokens_of
 from benchmarks.cli import main
 from benchmarks.runner import run
 from benchmarks.suite import Cell, Suite
@@ -118,6 +118,27 @@ def test_two_processes_give_the_same(learning: Suite, tmp_path: Path) -> None:
     for digest, result in one.items():
         assert without_times(result) == without_times(two[digest])
     assert not list((tmp_path / "two").glob("*.log"))
+
+
+def test_a_result_of_other_defaults_or_weights_is_not_todays(
+    learning: Suite, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cells = replace(learning, learners=("ppo",), players=("random", "model:tiny")).cells()
+    for cell in cells:
+        told = {"format": 1, "digest": cell.digest, "cell": asdict(cell), "status": "done", "versions": {}}
+        storage.write_cell(tmp_path, {**told, "defaults": defaults(cell)})
+    by_name = {cell.name: cell for cell in cells}
+    assert "weights" in defaults(by_name["model:tiny"]) and defaults(by_name["random"]) == {}
+    assert defaults(by_name["ppo"])["keywords"]["learning_rate"] == LEARNERS["ppo"].defaults["learning_rate"]
+
+    def finished() -> set[str]:
+        return {name for name, cell in by_name.items() if storage.finished(tmp_path, cell)}
+
+    assert finished() == {"ppo", "random", "model:tiny"}
+    monkeypatch.setitem(LEARNERS, "ppo", replace(LEARNERS["ppo"], defaults={**LEARNERS["ppo"].defaults, "n_epochs": 9}))
+    assert finished() == {"random", "model:tiny"}
+    monkeypatch.setattr("benchmarks.cells.digest_of", lambda path: "other")
+    assert finished() == {"random"}
 
 
 class Falls:
