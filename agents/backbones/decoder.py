@@ -201,23 +201,24 @@ class _Norm:
 def _linear(modules: list[Any], dtype: torch.dtype) -> Callable[[Tensor], Tensor]:
     """One product for several affine modules of the same input, their outputs side by side, all of it in ``dtype``."""
     maps = [_affine(module) for module in modules]
-    weight = torch.cat([weight for weight, _ in maps]).to(dtype)
     biases = [torch.zeros_like(weight[:, 0]) if bias is None else bias for weight, bias in maps]
     bias = None if all(each is None for _, each in maps) else torch.cat(biases).to(dtype)
-    if weight.device.type == "cpu":
-        if weight.numel() < _PACKED and dtype == torch.float32:
-            across = weight.T.contiguous()
-            if bias is None:
-                return lambda given: torch.mm(given, across)
-            return lambda given: torch.addmm(bias, given, across)
-        if weight.numel() >= _PACKED and torch.backends.mkldnn.is_available():
-            try:
-                packed = torch.ops.mkldnn._reorder_linear_weight(weight)
-                product = torch.ops.mkldnn._linear_pointwise
-                product(weight[:1], packed, bias, "none", [], "")
-                return lambda given: product(given.to(dtype), packed, bias, "none", [], "")
-            except (AttributeError, RuntimeError, TypeError):  # another version of torch: slower, the same numbers
-                pass
+    large = sum(weight.numel() for weight, _ in maps) >= _PACKED
+    on_host = maps[0][0].device.type == "cpu"
+    if on_host and not large and dtype == torch.float32:
+        across = torch.cat([weight.T for weight, _ in maps], dim=1).float()
+        if bias is None:
+            return lambda given: torch.mm(given, across)
+        return lambda given: torch.addmm(bias, given, across)
+    weight = torch.cat([weight for weight, _ in maps]).to(dtype)
+    if on_host and large and torch.backends.mkldnn.is_available():
+        try:
+            packed = torch.ops.mkldnn._reorder_linear_weight(weight)
+            product = torch.ops.mkldnn._linear_pointwise
+            product(weight[:1], packed, bias, "none", [], "")
+            return lambda given: product(given.to(dtype), packed, bias, "none", [], "")
+        except (AttributeError, RuntimeError, TypeError):  # another version of torch: slower, the same numbers
+            pass
     return lambda given: functional.linear(given.to(dtype), weight, bias)
 
 
