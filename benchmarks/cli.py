@@ -231,13 +231,13 @@ def _tune(args: argparse.Namespace, console: Console) -> int:
 
 def _report(args: argparse.Namespace, console: Console) -> int:
     from benchmarks import standings, tables
-    from benchmarks.provenance import write_text
+    from benchmarks.provenance import write_between, write_text
 
     found = standings.load(args.paths or _latest(), baselines=not args.alone)
     if args.compare:
         return _compare(found, args.compare, console)
     if args.readme is not None:
-        _between_marks(args.readme, tables.short(found).rstrip())
+        write_between(args.readme, "benchmark", tables.short(found).rstrip())
         console.print(f"leaderboard: {args.readme}")
         return 0
     if args.format == "html":
@@ -254,12 +254,13 @@ def _report(args: argparse.Namespace, console: Console) -> int:
 
 def _literature(args: argparse.Namespace, console: Console) -> int:
     from benchmarks import literature, standings
+    from benchmarks.provenance import write_between
 
     text = literature.markdown(standings.load(args.paths or [literature.COMMITTED], baselines=False))
     if args.page is None:
         sys.stdout.write(text)
     else:
-        _between_marks(args.page, text.rstrip())
+        write_between(args.page, "benchmark", text.rstrip())
         console.print(f"tables: {args.page}")
     return 0
 
@@ -293,19 +294,6 @@ def _compare(found: Any, names: Sequence[str], console: Console) -> int:
     console.print(f"{names[0]} against {names[1]}, on the same episodes; 95% intervals")
     console.print(table)
     return 0
-
-
-_MARKS = ("<!-- benchmark:start -->", "<!-- benchmark:end -->")
-
-
-def _between_marks(path: Path, text: str) -> None:
-    from benchmarks.provenance import write_text
-
-    head, start, rest = path.read_text("utf-8").partition(_MARKS[0])
-    _, end, tail = rest.partition(_MARKS[1])
-    if not start or not end:
-        raise ValueError(f"{path} lacks the marks {_MARKS[0]} and {_MARKS[1]}")
-    write_text(path, f"{head}{start}\n{text}\n{end}{tail}")
 
 
 def _verify(args: argparse.Namespace, console: Console) -> int:

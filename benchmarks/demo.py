@@ -32,7 +32,7 @@ import agents
 from agents.callbacks import CurveCallback, Point
 from agents.evaluation import METRICS, Estimate, Evaluation, cells, comparison_table, evaluate, paired_difference, pool
 from agents.players import ExpertPlayer, Player, PolicyPlayer, RandomPlayer
-from benchmarks.provenance import machine_line, write_text
+from benchmarks.provenance import machine_line, write_between, write_text
 from textenvs.env import load_game
 from textenvs.registration import spec
 
@@ -273,11 +273,9 @@ def report(
 
 def update_readme(rows: Sequence[Evaluation], options: argparse.Namespace) -> None:
     """Put the table between the README's marks."""
-    head, _, rest = _README.read_text("utf-8").partition("<!-- demo:start -->")
-    tail = rest.partition("<!-- demo:end -->")[2]
     command = f"python -m benchmarks.demo {shlex.join(options.given)}".strip()
     caption = f"`{command}`: level {options.level}, {options.episodes} test episodes for each player, 95% intervals."
-    write_text(_README, f"{head}<!-- demo:start -->\n{caption}\n\n{markdown(rows)}\n<!-- demo:end -->{tail}")
+    write_between(_README, "demo", f"{caption}\n\n{markdown(rows)}")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

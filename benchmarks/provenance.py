@@ -72,6 +72,20 @@ def write_text(path: Path, text: str) -> Path:
     return write_bytes(path, text.encode("utf-8"))
 
 
+def write_between(path: Path, name: str, text: str) -> None:
+    """Put text between a page's marks, such as ``<!-- demo:start -->`` and ``<!-- demo:end -->``.
+
+    Raises:
+        ValueError: the page lacks them.
+    """
+    marks = [f"<!-- {name}:{each} -->" for each in ("start", "end")]
+    head, start, rest = path.read_text("utf-8").partition(marks[0])
+    _, end, tail = rest.partition(marks[1])
+    if not start or not end:
+        raise ValueError(f"{path} lacks the marks {marks[0]} and {marks[1]}")
+    write_text(path, f"{head}{start}\n{text}\n{end}{tail}")
+
+
 def write_bytes(path: Path, content: bytes) -> Path:
     """Write a file that takes the place of an older one in one step."""
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -8,16 +8,19 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 from rich.table import Table
 
+from benchmarks.provenance import write_between, write_text
 from benchmarks.speed_measure import CLOCKS, Comparison, machine
 
 OUT = Path("runs") / "speed"
+COMMITTED = Path(__file__).with_name("speed.json")
+_FILE = COMMITTED.name
 
 Run = Callable[[argparse.Namespace], list[Comparison]]
 
@@ -135,6 +138,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--clock", choices=sorted(CLOCKS), default="wall", help="cpu: on a machine that others use, too"
     )
+    parser.add_argument("--page", type=Path, metavar="FILE", help="put the table between this page's marks, too")
     parser.add_argument("--out", type=Path, default=OUT, metavar="FOLDER", help=f"where speed.json goes ({OUT})")
 
 
@@ -142,7 +146,7 @@ def run(args: argparse.Namespace, console: Console | None = None) -> int:
     """Measure, print a table and write ``speed.json``; 0, or 1 where nothing could be measured.
 
     Raises:
-        ValueError: an unknown name.
+        ValueError: an unknown name, or a page without marks.
     """
     console = console or Console()
     unknown = [name for name in args.names if name not in COMPARISONS]
@@ -162,6 +166,8 @@ def run(args: argparse.Namespace, console: Console | None = None) -> int:
             console.print(f"  failed: {left_out[name]}", markup=False)
         _save(args, found, left_out)
     console.print(table(found))
+    if args.page is not None:
+        write_between(args.page, "speed", markdown(json.loads((args.out / _FILE).read_text("utf-8"))))
     return 0 if found else 1
 
 
@@ -178,8 +184,25 @@ def table(found: Sequence[Comparison]) -> Table:
     return shown
 
 
+def markdown(document: Mapping[str, Any]) -> str:
+    """What ``speed.json`` holds, as a caption and a table of Markdown."""
+    about = document["machine"]
+    caption = (
+        f"Medians of {document['repeats']} interleaved rounds; in brackets the smallest and the largest of a round. "
+        f"{about['processor']}, {about['threads']} of {about['cores']} threads, load {about['load average']}, "
+        f"{document['clock']} clock, torch {about['torch']}."
+    )
+    lines = ["| what | against | ratio | goal | medians |", "|---|---|---|---|---|"]
+    for each in document["comparisons"]:
+        low, high = each["spread"]
+        goal = "" if each["goal"] is None else f"{each['goal']:g}, " + ("reached" if each["reached"] else "missed")
+        medians = ", ".join(f"{side} {value:,.3g}" for side, value in each["values"].items())
+        ratio = f"{each['ratio']:.3g} ({low:.3g} to {high:.3g})"
+        lines.append(f"| {each['name']} | {each['against']} | {ratio} | {goal} | {medians} {each['unit']} |")
+    return "\n".join([caption, "", *lines])
+
+
 def _save(args: argparse.Namespace, found: Sequence[Comparison], left_out: dict[str, str]) -> None:
-    args.out.mkdir(parents=True, exist_ok=True)
     document: dict[str, Any] = {
         "machine": machine(),
         "clock": args.clock,
@@ -187,7 +210,7 @@ def _save(args: argparse.Namespace, found: Sequence[Comparison], left_out: dict[
         "comparisons": [each.as_json() for each in found],
         "left_out": left_out,
     }
-    (args.out / "speed.json").write_text(json.dumps(document, indent=1))
+    write_text(args.out / _FILE, json.dumps(document, indent=1))
 
 
 def _model(args: argparse.Namespace) -> str:

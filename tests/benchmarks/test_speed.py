@@ -46,6 +46,16 @@ def test_names_are_run_saved_and_left_out_politely(tmp_path: Path, monkeypatch: 
     assert speed.main(["missing", "--out", str(tmp_path)]) == 1
     with pytest.raises(ValueError, match="unknown comparison 'none'"):
         speed.main(["none"])
+    page = tmp_path / "page.md"
+    page.write_text("<!-- speed:start -->\nold\n<!-- speed:end -->\nrest\n")
+    assert speed.main(["one", "--out", str(tmp_path), "--page", str(page)]) == 0
+    text = page.read_text()
+    assert "| one | other | 2 (1.5 to 2.5) | 1.5, reached |" in text and "old" not in text and text.endswith("rest\n")
+
+
+def test_the_page_shows_the_committed_measurements() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "speed.md").read_text("utf-8")
+    assert speed.markdown(json.loads(speed.COMMITTED.read_text("utf-8"))) in page
 
 
 def test_models_are_asked_for_by_name() -> None:
