@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from benchmarks import gpu, speed
+from benchmarks import gpu, speed, speed_profile
 from benchmarks.speed_decode import generate
 from benchmarks.speed_group import reward_of, word_tokenizer
 from benchmarks.speed_growth import bytes_of, compare_memory, draw_growth
@@ -112,6 +112,18 @@ def test_the_gpu_script_measures_on_a_processor_too(tmp_path: Path) -> None:
     rows = json.loads((tmp_path / "gpu.json").read_text())["rows"]
     assert [row[1] for row in rows] == ["decode, batch 2", "decode, batch 2, recorded graph", "packed training"]
     assert all(row[4] > 0 for row in rows)
+
+
+def test_the_profile_is_of_both_ways(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, small in (("_ROWS", 4), ("_STEPS", 4), ("_BATCH", 16)):
+        monkeypatch.setattr(speed_profile, name, small)
+    before, after = (speed_profile.measure(each, 1) for each in (True, False))
+    assert before.keys() == after.keys() == {"a step of the rollout", "a gradient step"}
+    for parts in (*before.values(), *after.values()):
+        assert 0 < parts["attention"] < parts["all of torch"]
+    assert before["a step of the rollout"]["drawing"] > 0 == after["a gradient step"]["drawing"]
+    assert speed_profile.main(["--rounds", "1"]) == 0
+    assert "a gradient step" in capsys.readouterr().out
 
 
 def test_the_machine_is_described() -> None:
