@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from typing import Any
 
 import torch
 from torch import Tensor
+from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from agents.backbones.base import Backbone
 from agents.backbones.decoder import Decoder
@@ -20,7 +22,7 @@ class CausalBackbone(Backbone):
     padding needs no mask and positions are plain ``0, 1, 2 ...``; this is what makes packed training exact.
 
     Models of the Llama family are read by ``Decoder``, unless they are loaded with another attention than
-    ``"sdpa"``; any other one by its own ``forward``.
+    ``"sdpa"``; any other one by its own ``forward``. Set to ``"eager"`` later, they give second derivatives, too.
     """
 
     kind = "causal"
@@ -61,7 +63,7 @@ class CausalBackbone(Backbone):
     @property
     def decoder(self) -> Decoder | None:
         """The model's layers over flat tokens, where it is of a family that ``Decoder`` knows."""
-        return self._decoder if self.model.config._attn_implementation == "sdpa" else None
+        return self._decoder if self.model.config._attn_implementation in ("sdpa", "eager") else None
 
     def states(self, ids: Tensor, segment: Tensor, position: Tensor) -> Tensor:
         """One pass over the sequences gives every step; what several of them begin with is read once."""
@@ -69,8 +71,9 @@ class CausalBackbone(Backbone):
         if decoder is None:
             return self(ids)[segment, position]
         layout = Layout(ids, segment, position)
-        with self.running(ids):
-            hidden = decoder.run(layout.tokens, layout.positions, layout.attend(decoder.scale), layout.wanted)
+        twice = self.model.config._attn_implementation == "eager"  # by what has second derivatives
+        with self.running(ids), sdpa_kernel(SDPBackend.MATH) if twice else nullcontext():
+            hidden = decoder.run(layout.tokens, layout.positions, layout.attend(decoder.scale), layout.wanted, twice)
         return hidden if layout.which is None else hidden[layout.which]
 
     def logits(self, hidden: Tensor) -> Tensor:

@@ -66,7 +66,9 @@ class Decoder:
             self._angles = (cos.contiguous(), half.contiguous(), torch.cat([-half, half], dim=-1))
         return self._angles
 
-    def run(self, tokens: Tensor, positions: Tensor, attend: Attend, wanted: Tensor | None = None) -> Tensor:
+    def run(
+        self, tokens: Tensor, positions: Tensor, attend: Attend, wanted: Tensor | None = None, twice: bool = False
+    ) -> Tensor:
         """Hidden states ``(wanted, hidden)`` float32, with gradient.
 
         Args:
@@ -74,25 +76,27 @@ class Decoder:
             positions: ``(tokens,)`` int64, the place of each in its sequence.
             attend: called once a layer.
             wanted: ``(wanted,)`` int64, distinct: the tokens whose states are asked for; ``None`` for all.
+            twice: whether second derivatives are needed.
         """
+        normal = _plain_normal if twice else _normal
         hidden = self.base.embed_tokens(tokens).float()
         cos, sin = (table[positions] for table in self.angles(tokens.device)[:2])
         last = len(self.base.layers) - 1
         for index, layer in enumerate(self.base.layers):
             attention, mlp = layer.self_attn, layer.mlp
-            inner = _normal(hidden, layer.input_layernorm)
+            inner = normal(hidden, layer.input_layernorm)
             queries = attention.q_proj(inner).unflatten(1, (self.heads, self.size))
             keys = attention.k_proj(inner).unflatten(1, (self.key_heads, self.size))
             values = attention.v_proj(inner).unflatten(1, (self.key_heads, self.size))
             if hasattr(attention, "q_norm"):
-                queries, keys = _normal(queries, attention.q_norm), _normal(keys, attention.k_norm)
+                queries, keys = normal(queries, attention.q_norm), normal(keys, attention.k_norm)
             seen = attend(index, rotate(queries, cos, sin), rotate(keys, cos, sin), values)
             if index == last and wanted is not None:
                 seen, hidden = _Pick.apply(seen, wanted), _Pick.apply(hidden, wanted)
             hidden = hidden + attention.o_proj(seen)
-            inner = _normal(hidden, layer.post_attention_layernorm)
+            inner = normal(hidden, layer.post_attention_layernorm)
             hidden = hidden + mlp.down_proj(mlp.act_fn(mlp.gate_proj(inner)) * mlp.up_proj(inner))
-        return _normal(hidden, self.base.norm).float()
+        return normal(hidden, self.base.norm)
 
     @torch.no_grad()
     def generate(self, tokens: Tensor, positions: Tensor, attend: Attend, wanted: Tensor | None, dtype: Any) -> Tensor:
@@ -234,10 +238,14 @@ def _affine(module: Any) -> tuple[Tensor, Tensor | None]:
 
 def _normal(hidden: Tensor, norm: Any) -> Tensor:
     """Root-mean-square normalisation over the last axis (Zhang and Sennrich 2019, eq. 4)."""
-    hidden, weight = hidden.float(), norm.weight.float()
     if hidden.is_cpu:
-        return _Normal.apply(hidden, weight, norm.variance_epsilon)
-    return functional.rms_norm(hidden, weight.shape, weight, norm.variance_epsilon)
+        return _Normal.apply(hidden.float(), norm.weight.float(), norm.variance_epsilon)
+    return _plain_normal(hidden, norm)
+
+
+def _plain_normal(hidden: Tensor, norm: Any) -> Tensor:
+    """As ``_normal``, by torch itself."""
+    return functional.rms_norm(hidden.float(), norm.weight.shape, norm.weight.float(), norm.variance_epsilon)
 
 
 def _least(weight: Tensor, epsilon: float) -> Tensor:

@@ -12,8 +12,8 @@ class TRPO(sb3_contrib.TRPO):
 
     The natural gradient by conjugate gradients on the Hessian of the divergence, then a line search that keeps ``mean
     KL(pi_old, pi) < target_kl`` and the surrogate ``mean r_t A_t`` rising; the critic learns apart. At turn level the
-    divergence of utterances is the sum over their tokens along the utterances that were said. The attention is the
-    plain one, since the fused ones have no second derivative.
+    divergence of utterances is the sum over their tokens along the utterances that were said. Attention and
+    normalisation are plain ones, since the fused ones have no second derivative.
 
     The class is sb3-contrib's, but for how gradients are taken: there one pass back through the model for each of its
     weight tensors, and every product with the Hessian goes back through all of these; here one pass for all. The

@@ -57,6 +57,27 @@ def test_flat_states_and_gradients_equal_padded_ones(name: str, shared: int) -> 
         torch.testing.assert_close(flat_gradients[name_], gradient, atol=1e-3, rtol=1e-4)
 
 
+@pytest.mark.parametrize("name", MODELS)
+def test_second_derivatives_equal_padded_ones(name: str) -> None:
+    torch.manual_seed(0)
+    model = MODELS[name]()
+    backbone = CausalBackbone(model)
+    model.set_attn_implementation("eager")
+    ids, segment, position = batch(np.random.default_rng(0), 40)
+    weight = torch.randn(len(segment), 32)
+    weights = [each for each_name, each in model.named_parameters() if "lm_head" not in each_name]
+    along = [torch.randn_like(each) for each in weights]
+    found = []
+    for states in (backbone.states(ids, segment, position), backbone(ids)[segment, position]):
+        gradients = torch.autograd.grad((states * weight).sum(), weights, create_graph=True)
+        product = sum((one * other).sum() for one, other in zip(gradients, along, strict=True))
+        assert isinstance(product, torch.Tensor)
+        found.append(torch.autograd.grad(product, weights, allow_unused=True, materialize_grads=True))
+    for flat, padded in zip(*found, strict=True):
+        torch.testing.assert_close(flat, padded, atol=1e-3 * float(padded.abs().max()) + 1e-6, rtol=1e-3)
+    assert max(float(each.abs().max()) for each in found[0]) > 0
+
+
 def test_common_beginnings_are_laid_once() -> None:
     ids, segment, position = batch(np.random.default_rng(0), 40)
     kin = families(ids.numpy(), np.full(12, 70))
