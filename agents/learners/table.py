@@ -196,7 +196,8 @@ LEARNERS: dict[str, Learner] = {
         TokenImplicitQPolicy,
         ("token", "choice"),
         "When there are transcripts and trying things is dear: offline Q-learning at token level.",
-        _SHARED,
+        {**_SHARED, "train_freq": 4},  # four times as many updates play no better, greedily
+        {"choice": {"train_freq": 1}},
         recorded=True,
     ),
     "maskable_ppo": Learner(
