@@ -149,7 +149,7 @@ LEARNERS: dict[str, Learner] = {
         TokenActorCriticPolicy,
         _ACTING,
         "When episodes can be ranked but rewards not trusted in size: it learns from which of two episodes was better.",
-        {"learning_rate": 3e-4},
+        {"learning_rate": 1.5e-4, "n_starts": 4, "beta": 0.3},
         recorded=True,
     ),
     "dqn": Learner(

@@ -57,14 +57,34 @@ class Layout:
     def fit(self, messages: Sequence[Message], room: int, start: int = 1) -> list[int]:
         """``encode`` in at most ``room`` ids: the oldest exchanges go, the first ``start`` messages stay.
 
-        Where those and the newest exchange alone do not fit, only their end is kept.
+        Half of what follows those goes at once, so that a conversation that goes on keeps its beginning for many turns:
+        whoever has read that need not read it again. Where the first messages and the newest exchange alone do not fit,
+        only their end is kept.
         """
         kept, rest = list(messages[:start]), list(messages[start:])
-        ids = self.encode([*kept, *rest])
+        ids = self.encode(messages)
+        if len(ids) > room and len(rest) > 2:
+            del rest[: 2 * self._outdated(kept, rest, room)]
+            ids = self.encode([*kept, *rest])
         while len(ids) > room and len(rest) > 2:
             del rest[:2]
             ids = self.encode([*kept, *rest])
         return ids[-room:]
+
+    def _outdated(self, kept: list[Message], rest: list[Message], room: int) -> int:
+        """How many of the oldest exchanges of ``rest`` have gone by now, if half went whenever ``room`` was full."""
+        words = [len(self.spoken(message)) for message in rest]
+        base = len(self.encode(kept))
+        markup = len(self.encode([*kept, *rest[:2]])) - base - sum(words[:2])
+        sizes = [sum(words[place : place + 2]) + markup for place in range(0, len(rest), 2)]
+        free, held, gone = room - base, 0, 0
+        for newest, size in enumerate(sizes):
+            held += size
+            if held > free:
+                while gone < newest and held > free // 2:
+                    held -= sizes[gone]
+                    gone += 1
+        return gone
 
     def spoken(self, message: Message) -> list[int]:
         """The ids of what a message says."""

@@ -3,6 +3,7 @@
 from typing import Any
 
 import gymnasium as gym
+import numpy as np
 import pytest
 
 from agents.backbones.tokenizers import shipped_tokenizer
@@ -73,3 +74,25 @@ def test_the_oldest_exchanges_give_way() -> None:
     assert layout.fit(messages, len(whole)) == whole
     assert layout.fit(messages, len(whole) - 1) == layout.encode([USER, *messages[3:]])
     assert layout.fit(messages, 3) == layout.encode([USER, *messages[3:]])[-3:]
+
+
+@pytest.mark.parametrize(
+    "source", ["textenvs", shipped_tokenizer(), with_template(STRICT)], ids=["own", "chat", "strict"]
+)
+def test_a_conversation_that_goes_on_keeps_its_beginning(source: Any) -> None:
+    layout = Layout(source)
+    rng, room = np.random.default_rng(0), 120
+    messages, moved = [SYSTEM, USER], 0
+    before: list[int] = []
+    for _ in range(80):
+        for each in (AGENT, USER):
+            words = " ".join(rng.choice(["area", "food", "price"], rng.integers(1, 5)))
+            messages.append({**each, "content": words})
+        ids = layout.fit(messages, room, start=2)
+        assert len(ids) <= room and ids == layout.fit(messages, room, start=2)
+        kept = next(n for n in range(2, len(messages), 2) if layout.encode([*messages[:2], *messages[n:]]) == ids)
+        assert kept % 2 == 0
+        moved += kept != before[-1] if before else 0
+        before.append(kept)
+    assert before == sorted(before) and before[-1] > 100
+    assert 80 / 30 < moved < 80 / 4, "half of some twenty exchanges goes at once"
