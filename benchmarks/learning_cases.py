@@ -94,7 +94,7 @@ CASES: dict[str, Case] = {
         _FOUR,
     ),
     "bc, choice": Case("bc", 8000),
-    "dpo, choice": Case("dpo", 4000, **_ONE_HANOI),
+    "dpo, choice": Case("dpo", 4000, {"learning_rate": 3e-4, "n_starts": 16, "beta": 0.1}, **_ONE_HANOI),
     "dqn, choice": Case("dqn", 8000, {**_FROM_SCRATCH, **_GREEDY, "n_steps": 1}, _FOUR),
     "ddqn, choice": Case("ddqn", 8000, {**_FROM_SCRATCH, **_GREEDY, "prioritized": False}, _FOUR),
     "ddqn, token": Case(
