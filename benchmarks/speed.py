@@ -178,7 +178,7 @@ def table(found: Sequence[Comparison]) -> Table:
         shown.add_column(column)
     for each in found:
         goal = "" if each.goal is None else f"{each.goal:g}" + (" reached" if each.reached else " missed")
-        medians = ", ".join(f"{side} {value:,.3g}" for side, value in each.values.items())
+        medians = _medians(each.values)
         spread = f"{each.spread[0]:.2f} to {each.spread[1]:.2f}"
         shown.add_row(each.name, each.against, f"{each.ratio:.2f}", spread, goal, f"{medians} ({each.unit})")
     return shown
@@ -196,10 +196,16 @@ def markdown(document: Mapping[str, Any]) -> str:
     for each in document["comparisons"]:
         low, high = each["spread"]
         goal = "" if each["goal"] is None else f"{each['goal']:g}, " + ("reached" if each["reached"] else "missed")
-        medians = ", ".join(f"{side} {value:,.3g}" for side, value in each["values"].items())
+        medians = _medians(each["values"])
         ratio = f"{each['ratio']:.3g} ({low:.3g} to {high:.3g})"
         lines.append(f"| {each['name']} | {each['against']} | {ratio} | {goal} | {medians} {each['unit']} |")
     return "\n".join([caption, "", *lines])
+
+
+def _medians(values: Mapping[str, float]) -> str:
+    return ", ".join(
+        f"{side} {value:,.0f}" if value >= 100 else f"{side} {value:.3g}" for side, value in values.items()
+    )
 
 
 def _save(args: argparse.Namespace, found: Sequence[Comparison], left_out: dict[str, str]) -> None:
