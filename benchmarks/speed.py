@@ -203,9 +203,8 @@ def markdown(document: Mapping[str, Any]) -> str:
 
 
 def _medians(values: Mapping[str, float]) -> str:
-    return ", ".join(
-        f"{side} {value:,.0f}" if value >= 100 else f"{side} {value:.3g}" for side, value in values.items()
-    )
+    told = {side: f"{value:,.0f}" if value >= 100 else f"{value:.3g}" for side, value in values.items()}
+    return ", ".join(f"{side} {value}" for side, value in told.items())
 
 
 def _save(args: argparse.Namespace, found: Sequence[Comparison], left_out: dict[str, str]) -> None:
