@@ -20,7 +20,6 @@ from benchmarks.speed_measure import CLOCKS, Comparison, machine
 
 OUT = Path("runs") / "speed"
 COMMITTED = Path(__file__).with_name("speed.json")
-_FILE = COMMITTED.name
 
 Run = Callable[[argparse.Namespace], list[Comparison]]
 
@@ -164,10 +163,10 @@ def run(args: argparse.Namespace, console: Console | None = None) -> int:
         except Exception as error:  # whatever another package does when it is not at home; the others are measured
             left_out[name] = f"{type(error).__name__}: {error}"
             console.print(f"  failed: {left_out[name]}", markup=False)
-        _save(args, found, left_out)
+        document = _save(args, found, left_out)
     console.print(table(found))
     if args.page is not None:
-        write_between(args.page, "speed", markdown(json.loads((args.out / _FILE).read_text("utf-8"))))
+        write_between(args.page, "speed", markdown(document))
     return 0 if found else 1
 
 
@@ -207,7 +206,7 @@ def _medians(values: Mapping[str, float]) -> str:
     return ", ".join(f"{side} {value}" for side, value in told.items())
 
 
-def _save(args: argparse.Namespace, found: Sequence[Comparison], left_out: dict[str, str]) -> None:
+def _save(args: argparse.Namespace, found: Sequence[Comparison], left_out: dict[str, str]) -> dict[str, Any]:
     document: dict[str, Any] = {
         "machine": machine(),
         "clock": args.clock,
@@ -215,7 +214,8 @@ def _save(args: argparse.Namespace, found: Sequence[Comparison], left_out: dict[
         "comparisons": [each.as_json() for each in found],
         "left_out": left_out,
     }
-    write_text(args.out / _FILE, json.dumps(document, indent=1))
+    write_text(args.out / COMMITTED.name, json.dumps(document, indent=1))
+    return document
 
 
 def _model(args: argparse.Namespace) -> str:

@@ -20,9 +20,9 @@ from torch import Tensor
 from torch.profiler import ProfilerActivity, profile
 
 import agents
-from agents.backbones import CausalBackbone
 from agents.policies import actor_critic
 from benchmarks.provenance import machine_line
+from benchmarks.speed_training import by_transformers
 
 _ROWS, _STEPS, _BATCH = 32, 32, 512
 # What torch calls them; the time of each without what it calls.
@@ -59,10 +59,7 @@ def learner(before: bool) -> Any:
         batch_size=_BATCH,
         n_epochs=1,
     )
-    for module in model.policy.modules() if before else ():
-        if isinstance(module, CausalBackbone):
-            module._decoder = None
-    return model
+    return by_transformers(model) if before else model
 
 
 def drawing(before: bool) -> AbstractContextManager[Any]:

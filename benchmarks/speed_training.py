@@ -58,11 +58,17 @@ def turns_of(utterance: int, window: int) -> int:
     return max(1, (window - _OPENING) // (utterance + 8))
 
 
-def plain(model: Any) -> Any:
-    """The learner without anything of this project's that saves work: ``transformers`` reads every context."""
+def by_transformers(model: Any) -> Any:
+    """The learner with layers and cache as ``transformers`` has them."""
     for module in model.policy.modules():
         if isinstance(module, CausalBackbone):
             module._decoder = None
+    return model
+
+
+def plain(model: Any) -> Any:
+    """The learner without anything of this project's that saves work: ``transformers`` reads every context."""
+    for module in by_transformers(model).policy.modules():
         if hasattr(module, "cached"):
             module.cached = False
     return model

@@ -137,7 +137,7 @@ class Copies:
         self._version: Version | None = None
         self.layers: list[_Layer] = []
         self.last: Callable[[Tensor], Tensor]
-        self._logits: tuple[Callable[[Tensor], Tensor], Any] | None = None
+        self._logits: Callable[[Tensor], Tensor] | None = None
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Copies:
         return Copies(memo[id(self.decoder)])  # a copied model makes its own when it needs them
@@ -166,11 +166,10 @@ class Copies:
         """As ``Decoder.head``."""
         if self.version is None or self._version is None or self.version[0] != self._version():
             return None
-        dtype = self.version[1]
         if self._logits is None:
-            self._logits = _linear([self.decoder.model.lm_head], dtype), dtype
+            self._logits = _linear([self.decoder.model.lm_head], self.version[1])
         flat = hidden.reshape(-1, hidden.shape[-1])
-        return self._logits[0](flat).float().reshape(*hidden.shape[:-1], -1)
+        return self._logits(flat).float().reshape(*hidden.shape[:-1], -1)
 
 
 class _Layer:

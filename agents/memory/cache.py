@@ -332,7 +332,10 @@ class _StaticStep:
         self.cache, self.visible = cache, visible
         self.tokens, self.positions = (torch.zeros(rows, dtype=torch.int64, device=cache.device) for _ in range(2))
         self.mask = torch.zeros(rows, 1, 1, visible, device=cache.device)
-        self.group = _Group(None, visible, self.mask, torch.arange(rows, device=cache.device)[:, None])
+        every = torch.arange(rows, device=cache.device)[:, None]
+        self.group = _Group(None, visible, self.mask, every)
+        heads = torch.arange(cache.decoder.key_heads, device=cache.device)
+        self.first = (every * len(heads) + heads) * cache.window  # slot of each row and key head, (rows, key heads)
         self.graph: Any = None
 
     def __call__(self, tokens: np.ndarray, starts: np.ndarray, ends: np.ndarray) -> Tensor:
@@ -349,10 +352,7 @@ class _StaticStep:
 
     def _run(self) -> Tensor:
         cache, decoder = self.cache, self.cache.decoder
-        rows = self.group.tokens[:, 0]
-        heads = torch.arange(decoder.key_heads, device=cache.device)
-        first = (rows[:, None] * decoder.key_heads + heads) * cache.window
-        cache._slots = (first + self.positions[:, None]).flatten()
+        cache._slots = (self.first + self.positions[:, None]).flatten()
         cache._groups, cache._copied = [self.group], []
         return decoder.generate(self.tokens, self.positions, cache._attend, None, cache.dtype)
 
