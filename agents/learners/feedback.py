@@ -15,6 +15,7 @@ from torch.nn import functional
 
 from agents.memory.packed import pad_sequences
 from agents.memory.preferences import Preference
+from agents.policies.optimizer import FusedAdam
 from agents.speaking.speaker import Speaker
 
 _SMALL, _LEARNING_RATE, _LEARNING_RATE_OF_LARGE = 10_000_000, 5e-4, 2e-5
@@ -51,7 +52,7 @@ class FeedbackLearner:
 
     Args:
         speaker: the model; it is changed in place.
-        learning_rate: of AdamW; ``None`` takes 5e-4 where up to ten million weights learn and 2e-5 where more do.
+        learning_rate: of Adam; ``None`` takes 5e-4 where up to ten million weights learn and 2e-5 where more do.
         n_steps: gradient steps for each rating.
         replay: ratings of before that go along in each step.
         beta: see above; how far preferences may lead from the start.
@@ -105,7 +106,7 @@ class FeedbackLearner:
         if learning_rate is None:
             size = sum(parameter.numel() for parameter in self._trainable)
             learning_rate = _LEARNING_RATE if size <= _SMALL else _LEARNING_RATE_OF_LARGE
-        self.optimizer = torch.optim.AdamW(self._trainable, lr=learning_rate, weight_decay=0.0)
+        self.optimizer = FusedAdam(self._trainable, lr=learning_rate)
         # before each rating: how many there were, weights, state of the optimizer, of the generator
         self._before: list[tuple[int, list[Tensor], dict[str, Any], Mapping[str, Any]]] = []
 
