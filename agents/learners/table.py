@@ -243,7 +243,14 @@ LEARNERS: dict[str, Learner] = {
         TokenSACPolicy,
         _DISCRETE,
         "Off-policy with entropy: where exploration must not die out and replay is wanted.",
-        _SHARED,
+        {
+            "replay_buffer_kwargs": {"per_sequence": 8, "n_steps": 3},
+            "learning_rate": 1e-3,
+            "learning_starts": 256,
+            "train_freq": 4,
+            "gradient_steps": 16,
+        },
+        {"token": {"learning_rate": 5e-4, "gradient_steps": 4}},
         recorded=True,
     ),
     "trpo": Learner(
