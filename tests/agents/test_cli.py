@@ -55,6 +55,16 @@ def test_help_does_not_wait_for_torch() -> None:
     assert "train" in subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
 
 
+@pytest.mark.parametrize("package", ["agents", "benchmarks"])
+@pytest.mark.parametrize("set_before", [None, "77"])
+def test_idle_threads_spin_for_a_little_while_unless_told_otherwise(package: str, set_before: str | None) -> None:
+    environment = {name: value for name, value in os.environ.items() if name != "GOMP_SPINCOUNT"}
+    environment |= {} if set_before is None else {"GOMP_SPINCOUNT": set_before}
+    script = f"import {package}, sys, os; assert 'torch' not in sys.modules; print(os.environ['GOMP_SPINCOUNT'])"
+    done = subprocess.run([sys.executable, "-c", script], env=environment, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == (set_before or "5000")
+
+
 def test_list(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["list"]) == 0
     shown = capsys.readouterr().out
