@@ -114,6 +114,8 @@ def _growth(args: argparse.Namespace) -> list[Comparison]:
     return rows
 
 
+_COLUMNS = ("what", "against", "ratio", "goal", "medians")
+
 COMPARISONS: dict[str, tuple[Run, str]] = {
     "ppo16": (_ppo(16, 15.0), "PPO, utterances of 16 tokens, against the plain policy and buffer"),
     "ppo64": (_ppo(64, 40.0), "the same with utterances of 64 tokens"),
@@ -168,22 +170,17 @@ def run(args: argparse.Namespace, console: Console | None = None) -> int:
             left_out[name] = f"{type(error).__name__}: {error}"
             console.print(f"  failed: {left_out[name]}", markup=False)
         document = _save(args, found, left_out)
-    console.print(table(found))
+    console.print(table(document))
     if args.page is not None:
         write_between(args.page, "speed", markdown(document))
     return 0 if found else 1
 
 
-def table(found: Sequence[Comparison]) -> Table:
-    """The comparisons as a table."""
-    shown = Table(title="Speed")
-    for column in ("what", "against", "ratio", "spread", "goal", "medians"):
-        shown.add_column(column)
-    for each in found:
-        goal = "" if each.goal is None else f"{each.goal:g}" + (" reached" if each.reached else " missed")
-        medians = _medians(each.values)
-        spread = f"{each.spread[0]:.2f} to {each.spread[1]:.2f}"
-        shown.add_row(each.name, each.against, f"{each.ratio:.2f}", spread, goal, f"{medians} ({each.unit})")
+def table(document: Mapping[str, Any]) -> Table:
+    """The comparisons of ``speed.json`` as a table for the terminal."""
+    shown = Table(*_COLUMNS, title="Speed")
+    for each in document["comparisons"]:
+        shown.add_row(*_cells(each))
     return shown
 
 
@@ -195,19 +192,19 @@ def markdown(document: Mapping[str, Any]) -> str:
         f"{about['processor']}, {about['threads']} of {about['cores']} threads, load {about['load average']}, "
         f"{document['clock']} clock, torch {about['torch']}."
     )
-    lines = ["| what | against | ratio | goal | medians |", "|---|---|---|---|---|"]
-    for each in document["comparisons"]:
-        low, high = each["spread"]
-        goal = "" if each["goal"] is None else f"{each['goal']:g}, " + ("reached" if each["reached"] else "missed")
-        medians = _medians(each["values"])
-        ratio = f"{each['ratio']:.3g} ({low:.3g} to {high:.3g})"
-        lines.append(f"| {each['name']} | {each['against']} | {ratio} | {goal} | {medians} {each['unit']} |")
-    return "\n".join([caption, "", *lines])
+    rows = [_COLUMNS, *map(_cells, document["comparisons"])]
+    lines = [f"| {' | '.join(row)} |" for row in rows]
+    return "\n".join([caption, "", lines[0], "|" + "---|" * len(_COLUMNS), *lines[1:]])
 
 
-def _medians(values: Mapping[str, float]) -> str:
-    told = {side: f"{value:,.0f}" if value >= 100 else f"{value:.3g}" for side, value in values.items()}
-    return ", ".join(f"{side} {value}" for side, value in told.items())
+def _cells(row: Mapping[str, Any]) -> tuple[str, ...]:
+    """A comparison in words, by ``_COLUMNS``."""
+    low, high = row["spread"]
+    goal = "" if row["goal"] is None else f"{row['goal']:g}, " + ("reached" if row["reached"] else "missed")
+    told = {side: f"{value:,.0f}" if value >= 100 else f"{value:.3g}" for side, value in row["values"].items()}
+    medians = ", ".join(f"{side} {value}" for side, value in told.items())
+    ratio = f"{row['ratio']:.3g} ({low:.3g} to {high:.3g})"
+    return row["name"], row["against"], ratio, goal, f"{medians} {row['unit']}"
 
 
 def _save(args: argparse.Namespace, found: Sequence[Comparison], left_out: dict[str, str]) -> dict[str, Any]:
