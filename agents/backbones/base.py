@@ -6,8 +6,12 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from typing import Any, ClassVar, Protocol
 
+import numpy as np
 import torch
 from torch import Tensor, nn
+
+from agents.memory.branches import Branches
+from agents.memory.packed import pad_sequences
 
 
 class HiddenCache(Protocol):
@@ -124,6 +128,25 @@ class Backbone(nn.Module, ABC):
             segment: ``(steps,)`` int64, the sequence of each step.
             position: ``(steps,)`` int64, the last token that the step may depend on.
         """
+
+    def branched(self, ids: Tensor, segment: Tensor, position: Tensor, found: Branches) -> Tensor:
+        """``states`` and behind them those at the nodes of ``found`` that lie beyond the contexts, ``(steps + such
+        nodes, hidden)``."""
+        return torch.cat([self.states(ids, segment, position), self.beyond(ids, segment, position, found)])
+
+    def beyond(self, ids: Tensor, segment: Tensor, position: Tensor, found: Branches) -> Tensor:
+        """Hidden states ``(nodes beyond the contexts, hidden)``, each of its context and its path read anew."""
+        paths, steps = found.paths(), found.node_steps[found.nodes >= 0]
+        if not paths:
+            return torch.zeros(0, self.hidden_size, device=ids.device)
+        contexts, segments, last = (each.cpu().numpy() for each in (ids, segment, position))
+        rows = [
+            np.concatenate([contexts[segments[step], : last[step] + 1], path])
+            for step, path in zip(steps.tolist(), paths, strict=True)
+        ]
+        lengths = torch.tensor([len(row) for row in rows], device=ids.device)
+        read = pad_sequences(rows, 0, ids.device)
+        return self.states(read, torch.arange(len(rows), device=ids.device), lengths - 1)
 
     def forward(self, ids: Tensor) -> Tensor:
         """``states`` at every place of ``ids``: ``(sequences, tokens, hidden)``."""

@@ -12,7 +12,8 @@ from torch import Tensor, nn
 from torch.nn.functional import scaled_dot_product_attention
 from transformers.cache_utils import Cache, CacheLayerMixin
 
-from agents.memory.layout import families
+from agents.memory.branches import Branches
+from agents.memory.layout import families, tree_mask
 
 if TYPE_CHECKING:
     from agents.backbones.base import Backbone
@@ -223,6 +224,47 @@ class FlatCache(_Rows):
             ends = new_lengths[rows]
             self._compute(new_ids, rows, np.minimum(starts[rows], ends - 1), ends)
         return self.hidden.clone()
+
+    @torch.no_grad()
+    def beyond(self, found: Branches) -> Tensor:
+        """Hidden states ``(nodes beyond the contexts, hidden)``, where each step of ``found`` is a row as it was last
+        read. What branches is not kept."""
+        order = np.argsort(found.steps, kind="stable")
+        rank = np.empty_like(order)
+        rank[order] = np.arange(len(order))
+        steps, parents = found.steps[order], found.parents[order]
+        last = self.lengths.numpy()[steps] - 1
+        distinct, starts, rows, counts = np.unique(steps, return_index=True, return_inverse=True, return_counts=True)
+        columns = np.arange(len(rows)) - starts[rows]
+        own = starts[:, None] + np.minimum(np.arange(int(counts.max())), counts[:, None] - 1)
+        seen = tree_mask(rows, columns, last, np.where(parents < 0, -1, rank[parents]), own)
+        mask = self._tensor(np.where(seen, np.float32(0), np.float32(-np.inf)))[:, None]
+        contexts, visible = self._tensor(distinct), int(last.max()) + 1
+        laid, real = self._tensor(own.ravel()), self._tensor(rows * own.shape[1] + columns)
+
+        def attend(layer: int, queries: Tensor, keys: Tensor, values: Tensor) -> Tensor:
+            kept = self.keys[layer], self.values[layer]
+
+            def across(states: Tensor) -> Tensor:
+                return states.index_select(0, laid).view(*own.shape, *states.shape[1:]).transpose(1, 2)
+
+            both = [
+                torch.cat([held[contexts, :, :visible], across(fresh.to(held.dtype))], dim=2)
+                for held, fresh in zip(kept, (keys, values), strict=True)
+            ]
+            asked = across(queries.to(kept[0].dtype))
+            result = scaled_dot_product_attention(
+                asked,
+                *both,
+                attn_mask=mask.to(asked.dtype),
+                scale=self.decoder.scale,
+                enable_gqa=asked.shape[1] != self.decoder.key_heads,
+            )
+            return result.transpose(1, 2).reshape(own.size, -1).index_select(0, real)
+
+        wanted = self._tensor(rank[found.nodes[found.nodes >= 0]])
+        tokens, positions = self._tensor(found.tokens[order]), self._tensor(last + 1 + found.depths[order])
+        return self.decoder.generate(tokens, positions, attend, wanted, self.dtype)
 
     def _compute(self, ids: np.ndarray, rows: np.ndarray, starts: np.ndarray, ends: np.ndarray) -> None:
         """Read ``ids`` of ``rows`` from ``starts`` to ``ends``, each ``(rows,)``, at least one token a row."""

@@ -10,6 +10,8 @@ import torch
 from torch import Tensor
 from torch.nn.functional import scaled_dot_product_attention
 
+from agents.memory.branches import Branches
+
 _LEAST = 8  # a shorter common beginning is not worth its own attention
 _GAIN = 0.05  # nor are common beginnings that save less than this share of the tokens
 _WASTE = 1.25  # rows share a block as long as padding makes it at most so much larger
@@ -78,6 +80,63 @@ class _Block:
     mask: Tensor | None = None
 
 
+@dataclass(frozen=True)
+class _Tree:
+    """The branches of the steps of some sequences, a row for each sequence: they attend to the sequence as far as their
+    step has come, to what leads to them and to themselves.
+
+    Attributes:
+        rows, width: sequences, and the most tokens of one.
+        context: ``(rows * longest context,)``, places of the contexts' tokens.
+        own: ``(rows * width,)``, places of the branches' tokens among themselves; what is padding repeats one.
+        real: ``(tokens,)``, where each of these lies in ``own``.
+        mask: ``(rows, 1, width, longest context + width)`` float, 0 or minus infinity.
+    """
+
+    rows: int
+    width: int
+    context: Tensor
+    own: Tensor
+    real: Tensor
+    mask: Tensor
+
+    def attend(self, queries: Tensor, keys: Tensor, values: Tensor, first: int, scale: float) -> Tensor:
+        """``(tokens, heads * size)`` from flat states, of which those from ``first`` on are the branches'."""
+
+        def across(states: Tensor) -> Tensor:
+            return states.view(self.rows, -1, *states.shape[1:]).transpose(1, 2)
+
+        asked = across(queries[first:].index_select(0, self.own))
+        seen = [
+            torch.cat([across(each.index_select(0, self.context)), across(each[first:].index_select(0, self.own))], dim=2)
+            for each in (keys, values)
+        ]
+        found = scaled_dot_product_attention(
+            asked, *seen, attn_mask=self.mask.to(queries.dtype), scale=scale, enable_gqa=len(asked[0]) != len(seen[0][0])
+        )
+        return found.transpose(1, 2).reshape(self.rows * self.width, -1).index_select(0, self.real)
+
+
+def tree_mask(rows: np.ndarray, columns: np.ndarray, last: np.ndarray, parents: np.ndarray, own: np.ndarray) -> np.ndarray:
+    """What the tokens of branches see, ``(rows, width, longest context + width)`` bool.
+
+    Args:
+        rows, columns: ``(tokens,)``, where each lies among ``own``.
+        last: ``(tokens,)``, the last place of its context that each sees.
+        parents: ``(tokens,)``, which of them stands before each, or -1.
+        own: ``(rows, width)``, which of the tokens lies where; what is padding repeats one.
+    """
+    leads = np.zeros((len(own), own.shape[1], own.shape[1]), dtype=bool)
+    here = np.arange(len(rows))
+    before = here
+    while len(here):
+        leads[rows[here], columns[here], columns[before]] = True
+        going = parents[before] >= 0
+        here, before = here[going], parents[before[going]]
+    context = np.arange(int(last.max()) + 1) <= last[own][:, :, None]
+    return np.concatenate([context, leads[np.arange(len(own))[:, None], columns[own]]], axis=2)
+
+
 class Layout:
     """Sequences laid flat for one forward pass.
 
@@ -85,14 +144,15 @@ class Layout:
         ids: ``(sequences, tokens)`` int64, right-padded with whatever.
         segment: ``(steps,)`` int64, the sequence of each step.
         position: ``(steps,)`` int64, the last token that the step may depend on.
+        found: branches of the steps' candidates, to be read, too.
 
     Attributes:
         tokens, positions: ``(tokens,)`` int64.
-        wanted: ``(distinct steps,)`` int64, places of the steps' last tokens.
+        wanted: ``(distinct steps,)`` int64, places of the steps' last tokens, and of the nodes beyond the contexts.
         which: ``(steps,)`` int64 into ``wanted``, or ``None`` where it is ``0, 1, 2 ...``.
     """
 
-    def __init__(self, ids: Tensor, segment: Tensor, position: Tensor) -> None:
+    def __init__(self, ids: Tensor, segment: Tensor, position: Tensor, found: Branches | None = None) -> None:
         self.device = ids.device
         rows, segments, last = (each.cpu().numpy() for each in (ids, segment, position))
         lengths = np.zeros(len(rows), dtype=np.int64)
@@ -109,16 +169,51 @@ class Layout:
         offsets = np.concatenate([[0], np.cumsum(sizes)])
         places = np.arange(offsets[-1]) - np.repeat(offsets[:-1] - first, sizes)
         of = np.repeat(sequence, sizes)
-        self.tokens, self.positions = self._tensor(rows[of, places]), self._tensor(places)
-        inside = last < begins[segments]
-        piece = np.where(inside, kin.family[segments], count + segments)
-        wanted, which = np.unique(offsets[piece] + last - first[piece], return_inverse=True)
+
+        def lies(sequence: np.ndarray, place: np.ndarray) -> np.ndarray:
+            """Where a sequence's token is."""
+            piece = np.where(place < begins[sequence], kin.family[sequence], count + sequence)
+            return offsets[piece] + place - first[piece]
+
+        tokens, asked = rows[of, places], lies(segments, last)
+        self._count, self._tree = len(tokens), None
+        if found is not None and len(found.tokens):
+            order = np.argsort(segments[found.steps], kind="stable")
+            rank = np.empty_like(order)
+            rank[order] = np.arange(len(order))
+            steps, parents = found.steps[order], found.parents[order]
+            tokens = np.concatenate([tokens, found.tokens[order]])
+            places = np.concatenate([places, last[steps] + 1 + found.depths[order]])
+            asked = np.concatenate([asked, self._count + rank[found.nodes[found.nodes >= 0]]])
+            parents = np.where(parents < 0, -1, rank[parents])
+            self._tree = self._plant(segments[steps], last[steps], parents, lies)
+        self.tokens, self.positions = self._tensor(tokens), self._tensor(places)
+        wanted, which = np.unique(asked, return_inverse=True)
         self.wanted = self._tensor(wanted)
         self.which = None if np.array_equal(which, np.arange(len(which))) else self._tensor(which)
         self._block(sizes, offsets, kin, count)
 
     def _tensor(self, array: np.ndarray) -> Tensor:
         return torch.as_tensor(array, device=self.device)
+
+    def _plant(self, sequences: np.ndarray, last: np.ndarray, parents: np.ndarray, lies: Any) -> _Tree:
+        """The tree of tokens sorted by their ``sequences``."""
+        distinct, starts, rows, counts = np.unique(
+            sequences, return_index=True, return_inverse=True, return_counts=True
+        )
+        columns = np.arange(len(rows)) - starts[rows]
+        own = starts[:, None] + np.minimum(np.arange(int(counts.max())), counts[:, None] - 1)
+        lengths = np.zeros(len(distinct), dtype=np.int64)
+        np.maximum.at(lengths, rows, last + 1)
+        places = np.minimum(np.arange(int(lengths.max())), lengths[:, None] - 1)
+        mask = tree_mask(rows, columns, last, parents, own)
+        return _Tree(
+            *own.shape,
+            self._tensor(lies(distinct[:, None], places).ravel()),
+            self._tensor(own.ravel()),
+            self._tensor(rows * own.shape[1] + columns),
+            self._tensor(np.where(mask, np.float32(0), np.float32(-np.inf)))[:, None],
+        )
 
     def _block(self, sizes: np.ndarray, offsets: np.ndarray, kin: Families, count: int) -> None:
         """Sort pieces into blocks of like length and say where each token's slot is."""
@@ -166,7 +261,7 @@ class Layout:
         def attention(layer: int, queries: Tensor, keys: Tensor, values: Tensor) -> Tensor:
             values = values.to(keys.dtype)
             grouped = queries.shape[1] != keys.shape[1]
-            spread = [self._spread(each) for each in (queries, keys, values)]
+            spread = [self._spread(each[: self._count]) for each in (queries, keys, values)]
             done: list[tuple[Tensor, Tensor]] = []
             outputs = []
             for block, q, k, v in zip(self.blocks, *spread, strict=True):
@@ -186,7 +281,10 @@ class Layout:
                 )
                 outputs.append(seen.transpose(1, 2).reshape(block.rows * block.width, -1))
             together = outputs[0] if len(outputs) == 1 else torch.cat(outputs)
-            return together if self._flat else _Move.apply(together, self._home, self._slots, self._empty)
+            read = together if self._flat else _Move.apply(together, self._home, self._slots, self._empty)
+            if self._tree is None:
+                return read
+            return torch.cat([read, self._tree.attend(queries, keys, values, self._count, scale)])
 
         return attention
 

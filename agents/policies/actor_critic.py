@@ -16,7 +16,7 @@ from agents.memory.packed import PackedBatch
 from agents.policies.chosen import draw, score, score_states
 from agents.policies.masks import action_logits, states_of
 from agents.policies.optimizer import FusedAdam
-from agents.policies.reader import TokenReader, ValueHead
+from agents.policies.reader import Candidates, TokenReader, ValueHead
 from agents.policies.utterances import Utterances, spoken
 from textenvs.tokens.spaces import UtteranceSpace
 
@@ -91,31 +91,30 @@ class TokenActorCriticPolicy(ActorCriticPolicy):
             Actions ``(environments, *action shape)`` int64, values ``(environments, 1)`` and log-probabilities
             ``(environments,)``.
         """
-        hidden = self.reader.last_hidden(obs)
+        hidden, candidates, _ = states_of(self.reader, obs)
         values = self.critic(hidden)
         if self.reader.turn_level:
             actions, log_probs = self._speak(obs, hidden, deterministic)
             return actions, values, log_probs
-        choices = self.reader.choices(obs) if self.reader.choice_level else None
-        actions, log_probs = _pick(action_logits(self.reader, hidden, choices, self._masks(obs)), deterministic)
+        actions, log_probs = _pick(action_logits(self.reader, hidden, candidates, self._masks(obs)), deterministic)
         return actions, values, log_probs
 
     def _masks(self, obs: Tensor) -> Tensor | None:
         """What may be done ``(environments, actions)`` bool beside what observations tell; ``None`` for anything."""
         return None
 
-    def _categorical(self, hidden: Tensor, choices: Tensor | None, masks: Tensor | None = None) -> Categorical:
-        return Categorical(logits=action_logits(self.reader, hidden, choices, masks), validate_args=False)
+    def _categorical(self, hidden: Tensor, candidates: Candidates | None, masks: Tensor | None = None) -> Categorical:
+        return Categorical(logits=action_logits(self.reader, hidden, candidates, masks), validate_args=False)
 
     def _score(
-        self, actions: Tensor, hidden: Tensor, choices: Tensor | None, masks: Tensor | None
+        self, actions: Tensor, hidden: Tensor, candidates: Candidates | None, masks: Tensor | None
     ) -> tuple[Tensor, Tensor]:
         """Log-probabilities and entropies, both ``(steps,)``, of tokens or choices ``(steps,)`` in states ``(steps,
         hidden)``."""
-        if choices is None and masks is None:
+        if candidates is None and masks is None:
             reader = self.reader
             return score_states(reader.raw_logits, hidden, len(reader.forbidden), actions, reader.forbidden)
-        return score(action_logits(self.reader, hidden, choices, masks), actions)
+        return score(action_logits(self.reader, hidden, candidates, masks), actions)
 
     def _speak(self, obs: Tensor, hidden: Tensor, deterministic: bool) -> tuple[Tensor, Tensor]:
         """Write one utterance in every environment, ``(environments, tokens)``, and its log-probabilities."""
@@ -152,8 +151,8 @@ class TokenActorCriticPolicy(ActorCriticPolicy):
             the sums over its tokens.
         """
         if not self.reader.turn_level:
-            hidden, choices, masks = states_of(self.reader, obs)
-            return self.critic(hidden), *self._score(actions.long().flatten(), hidden, choices, masks)
+            hidden, candidates, masks = states_of(self.reader, obs)
+            return self.critic(hidden), *self._score(actions.long().flatten(), hidden, candidates, masks)
         last, hidden, step, offset = self._read(obs, actions)
         log_prob, entropy = self._score(actions.long()[step, offset], hidden, None, None)
         zeros = torch.zeros(len(actions), device=last.device)
@@ -175,7 +174,7 @@ class TokenActorCriticPolicy(ActorCriticPolicy):
 
     def predict_values(self, obs: Tensor | PackedBatch) -> Tensor:  # type: ignore[override]
         """State values ``(steps, 1)`` of plain or packed observations."""
-        return self.critic(states_of(self.reader, obs)[0])
+        return self.critic(states_of(self.reader, obs, candidates=False)[0])
 
     def get_distribution(self, obs: Tensor | PackedBatch) -> CategoricalDistribution:  # type: ignore[override]
         """The distribution over tokens or choices; a turn-level one has no closed form."""

@@ -26,9 +26,9 @@ class ImplicitQNetwork(TokenQNetwork):
 
     def both(self, obs: Tensor | PackedBatch, masks: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Q-values ``(steps, 2, actions)`` and state values ``(steps, 1)``; arguments as in ``forward``."""
-        hidden, choices, packed_masks = states_of(self.reader, obs)
+        hidden, candidates, packed_masks = states_of(self.reader, obs)
         masks = packed_masks if masks is None else masks
-        return self.heads_of(hidden, choices, masks), self.state_value(hidden)
+        return self.heads_of(hidden, candidates, masks), self.state_value(hidden)
 
 
 class TokenImplicitQPolicy(MaskedPolicy):
@@ -90,9 +90,9 @@ class TokenImplicitQPolicy(MaskedPolicy):
 
     def log_probs(self, obs: Tensor | PackedBatch, masks: Tensor | None = None) -> Tensor:
         """Log-probabilities ``(steps, actions)`` of the language model that imitates."""
-        hidden, choices, packed_masks = states_of(self.language_model, obs)
+        hidden, candidates, packed_masks = states_of(self.language_model, obs)
         masks = packed_masks if masks is None else masks
-        return action_logits(self.language_model, hidden, choices, masks).log_softmax(dim=1)
+        return action_logits(self.language_model, hidden, candidates, masks).log_softmax(dim=1)
 
     def forward(self, obs: Tensor, deterministic: bool = False) -> Tensor:
         """Actions ``(batch,)`` int64."""

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from agents.memory.packed import PackedBatch
 from agents.memory.packed_replay import MaskSource
-from agents.policies.reader import MASKED, TokenReader
+from agents.policies.reader import MASKED, Candidates, TokenReader
 
 
 class MaskedPolicy(BasePolicy):
@@ -50,16 +50,32 @@ class MaskedPolicy(BasePolicy):
         return torch.as_tensor(masks, device=observations.device)
 
 
-def states_of(reader: TokenReader, obs: Tensor | PackedBatch) -> tuple[Tensor, Tensor | None, Tensor | None]:
-    """Hidden states ``(steps, hidden)``, candidates (choice level) and masks of plain or packed observations."""
-    if isinstance(obs, PackedBatch):
-        return reader.backbone.states(obs.ids, obs.segment, obs.position), obs.choices, obs.masks
-    return reader.last_hidden(obs), reader.choices(obs) if reader.choice_level else None, None
+def states_of(
+    reader: TokenReader, obs: Tensor | PackedBatch, candidates: bool = True
+) -> tuple[Tensor, Candidates | None, Tensor | None]:
+    """Hidden states ``(steps, hidden)``, candidates (choice level, if wanted) and masks of plain or packed
+    observations."""
+    packed = isinstance(obs, PackedBatch)
+    masks = obs.masks if packed else None
+    if not (candidates and reader.choice_level):
+        hidden = reader.backbone.states(obs.ids, obs.segment, obs.position) if packed else reader.last_hidden(obs)
+        return hidden, None, masks
+    choices = obs.choices if packed else reader.choices(obs)
+    found = reader.branches(choices)
+    if packed:
+        both = reader.backbone.branched(obs.ids, obs.segment, obs.position, found)
+        hidden, beyond = both[: len(obs)], both[len(obs) :]
+    else:
+        hidden = reader.last_hidden(obs)
+        beyond = reader.beyond(obs, found)
+    return hidden, reader.candidates(choices, hidden, beyond, found), masks
 
 
-def action_logits(reader: TokenReader, hidden: Tensor, choices: Tensor | None, masks: Tensor | None) -> Tensor:
+def action_logits(
+    reader: TokenReader, hidden: Tensor, candidates: Candidates | None, masks: Tensor | None
+) -> Tensor:
     """Logits ``(steps, actions)`` of tokens or candidates; what is not admissible has -1e8."""
-    if choices is not None:
-        return reader.choice_scores(hidden, choices)
+    if candidates is not None:
+        return reader.choice_logits(hidden, candidates)
     logits = reader.token_logits(hidden)
     return logits if masks is None else logits.masked_fill(~masks, MASKED)

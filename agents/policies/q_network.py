@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from agents.memory.packed import PackedBatch
 from agents.policies.masks import MaskedPolicy, states_of
 from agents.policies.optimizer import FusedAdam
-from agents.policies.reader import MASKED, TokenReader, ValueHead
+from agents.policies.reader import MASKED, Candidates, TokenReader, ValueHead
 
 
 class TokenQNetwork(BasePolicy):
@@ -23,7 +23,8 @@ class TokenQNetwork(BasePolicy):
 
     ``Q(s, a) = V(s) + scale * log p(a | s)`` at token level, where ``p`` is the language model over what is admissible:
     its head is the advantage head, so a pretrained model starts as its own greedy policy (Guo et al. 2022, "Efficient
-    (Soft) Q-Learning for Text Generation", sec. 3). At choice level the second term is the candidate's score.
+    (Soft) Q-Learning for Text Generation", sec. 3). At choice level a learned match of context and candidate, 0 at the
+    start, is added.
 
     ``dueling``: ``Q(s, a) = V(s) + A(s, a) - mean_a' A(s, a')`` over the admissible actions (Wang et al. 2016, eq. 9),
     with ``A`` the scaled logits or the scores.
@@ -62,17 +63,17 @@ class TokenQNetwork(BasePolicy):
 
     def all_heads(self, obs: Tensor | PackedBatch, masks: Tensor | None = None) -> Tensor:
         """Q-values ``(steps, heads, actions)``; arguments as in ``forward``."""
-        hidden, choices, packed_masks = states_of(self.reader, obs)
-        return self.heads_of(hidden, choices, packed_masks if masks is None else masks)
+        hidden, candidates, packed_masks = states_of(self.reader, obs)
+        return self.heads_of(hidden, candidates, packed_masks if masks is None else masks)
 
-    def heads_of(self, hidden: Tensor, choices: Tensor | None, masks: Tensor | None) -> Tensor:
+    def heads_of(self, hidden: Tensor, candidates: Candidates | None, masks: Tensor | None) -> Tensor:
         """``all_heads`` of hidden states ``(steps, hidden)``, candidates (choice level) and masks."""
         moved = hidden[:, None]  # (steps, 1, hidden)
         if self.heads > 1:
             moved = moved + self.moves(hidden).unflatten(1, (self.heads, -1))
-        if choices is not None:
-            advantages = self.reader.choice_scores(moved, choices)
-            allowed = (choices[..., 0] != self.reader.space.pad_id)[:, None]
+        if candidates is not None:
+            advantages = self.reader.match(moved, candidates) + self.scale * candidates.spoken[:, None]
+            allowed = ~candidates.absent[:, None]
         else:
             advantages = self.reader.token_logits(moved)
             allowed = ~self.reader.forbidden[: advantages.shape[2]][None, None]

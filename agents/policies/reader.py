@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import torch
 from gymnasium import spaces
 from torch import Tensor, nn
 
 from agents.backbones import Backbone, load_backbone
 from agents.backbones.base import HiddenCache
+from agents.memory.branches import Branches, branches
+from agents.memory.cache import FlatCache
 from agents.memory.packed import PackedBatch
 from textenvs.tokens.spaces import TokenSpace, UtteranceSpace
 
@@ -64,7 +68,7 @@ class TokenReader(nn.Module):
         self.turn_level = isinstance(action_space, UtteranceSpace)
         self.choice_level = observation_space.max_choices > 0
         self.backbone: Backbone = load_backbone(backbone, **keywords)
-        longest = observation_space.window + (observation_space.max_utterance_tokens if self.turn_level else 0)
+        longest = observation_space.window + observation_space.max_utterance_tokens * (self.turn_level or self.choice_level)
         if self.backbone.max_length is not None and longest > self.backbone.max_length:
             fits = observation_space.window - longest + self.backbone.max_length
             raise ValueError(
@@ -93,6 +97,8 @@ class TokenReader(nn.Module):
         if self.choice_level:
             self.query = nn.Linear(width, width)
             self.key = nn.Linear(width, width)
+            nn.init.zeros_(self.query.weight)
+            nn.init.zeros_(self.query.bias)
         elif self.backbone.frozen:  # what can be learned of speaking: a shift of the state that the model's head reads
             self.shift = nn.Linear(width, width)
             nn.init.zeros_(self.shift.weight)
@@ -186,19 +192,70 @@ class TokenReader(nn.Module):
             hidden = hidden + self.shift(hidden)
         return self.backbone.logits(hidden)
 
-    def choice_scores(self, hidden: Tensor, choices: Tensor) -> Tensor:
-        """Scores ``(batch, choices)`` of candidates ``(batch, choices, tokens)`` in contexts ``(batch, hidden)``, or
-        ``(batch, heads, choices)`` in ``(batch, heads, hidden)``.
+    def beyond(self, observations: Tensor, found: Branches) -> Tensor:
+        """Hidden states ``(nodes beyond the contexts, hidden)`` of branches of observations that were read last."""
+        cache = self._cache[0] if self._cache else None
+        if isinstance(cache, FlatCache) and len(found.tokens) and not torch.is_grad_enabled() and self.cached:
+            if len(cache.lengths) == len(observations):
+                return cache.beyond(found)
+        ids, lengths = self.split(observations)
+        return self.backbone.beyond(ids, torch.arange(len(ids), device=ids.device), lengths - 1, found)
+
+    def branches(self, choices: Tensor) -> Branches:
+        """Where candidates ``(steps, choices, tokens)`` part."""
+        return branches(choices.cpu().numpy(), self.space.pad_id, self.space.end_id)
+
+    def candidates(self, choices: Tensor, hidden: Tensor, beyond: Tensor, found: Branches) -> Candidates:
+        """Candidates ``(steps, choices, tokens)`` and what the language model says of them, from hidden states at the
+        contexts ``(steps, hidden)`` and at the nodes beyond."""
+        steps, count = choices.shape[:2]
+        absent = choices[..., 0] == self.space.pad_id
+        if not len(found.edges):
+            return Candidates(choices, absent, torch.zeros(steps, count, device=hidden.device))
+        place = np.where(found.nodes < 0, found.node_steps, steps + np.cumsum(found.nodes >= 0) - 1)
+        index = [place, found.edge_nodes, found.edges, found.path_choices, found.path_edges]
+        at, node, edge, choice, way = (torch.as_tensor(each, device=hidden.device) for each in index)
+        logits = self.raw_logits(torch.cat([hidden, beyond])[at])[node, edge]
+        most = logits.detach().new_full((len(at),), -torch.inf).scatter_reduce(0, node, logits.detach(), "amax")
+        shifted = logits - most[node]
+        totals = shifted.new_zeros(len(at)).index_add(0, node, shifted.exp())
+        shares = shifted - totals.log()[node]
+        spoken = shares.new_zeros(steps * count).index_add(0, choice, shares[way])
+        return Candidates(choices, absent, spoken.view(steps, count))
+
+    def match(self, hidden: Tensor, candidates: Candidates) -> Tensor:
+        """Scores ``(batch, choices)`` of candidates in contexts ``(batch, hidden)``, or ``(batch, heads, choices)`` in
+        ``(batch, heads, hidden)``.
 
         Context and candidate are read apart and meet in a scaled product, as in the deep reinforcement relevance
-        network (He et al. 2016, sec. 3); equal candidates of a batch are read once.
+        network (He et al. 2016, sec. 3); equal candidates of a batch are read once. All are 0 at the start.
         """
+        choices = candidates.ids
         distinct, which = torch.unique(choices.flatten(0, 1), dim=0, return_inverse=True)
         lengths = (distinct != self.space.pad_id).sum(dim=1)
         width = max(int(lengths.max()), 1)
         rows = torch.arange(len(distinct), device=distinct.device)
         last = self.backbone.states(distinct[:, :width], rows, (lengths - 1).clamp(min=0))
         keys = self.key(last)[which].unflatten(0, choices.shape[:2])
-        scores = torch.einsum("b...h,bch->b...c", self.query(hidden), keys) / math.sqrt(hidden.shape[-1])
-        absent = choices[..., 0] == self.space.pad_id
-        return scores.masked_fill(absent if hidden.dim() == 2 else absent[:, None], MASKED)
+        return torch.einsum("b...h,bch->b...c", self.query(hidden), keys) / math.sqrt(hidden.shape[-1])
+
+    def choice_logits(self, hidden: Tensor, candidates: Candidates) -> Tensor:
+        """Logits ``(steps, choices)``: ``log p(a | s)`` of the language model among the candidates, and the match."""
+        scores = candidates.spoken + self.match(hidden, candidates)
+        return scores.masked_fill(candidates.absent, MASKED)
+
+
+@dataclass(frozen=True)
+class Candidates:
+    """What may be said.
+
+    Attributes:
+        ids: ``(steps, choices, tokens)`` int64.
+        absent: ``(steps, choices)`` bool.
+        spoken: ``(steps, choices)``, the log-probability of each among those present, each token's among the ways on
+            that lead to one: what the language model would say if it were held to them.
+    """
+
+    ids: Tensor
+    absent: Tensor
+    spoken: Tensor

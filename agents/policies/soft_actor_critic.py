@@ -92,8 +92,8 @@ class TokenSACPolicy(MaskedPolicy):
 
     def log_probs(self, obs: Tensor | PackedBatch, masks: Tensor | None = None) -> Tensor:
         """Log-probabilities ``(steps, actions)``; what may not be done has about -1e8."""
-        hidden, choices, packed_masks = states_of(self.actor, obs)
-        logits = action_logits(self.actor, hidden, choices, packed_masks if masks is None else masks)
+        hidden, candidates, packed_masks = states_of(self.actor, obs)
+        logits = action_logits(self.actor, hidden, candidates, packed_masks if masks is None else masks)
         return logits.log_softmax(dim=1)
 
     def forward(self, obs: Tensor, deterministic: bool = False) -> Tensor:
