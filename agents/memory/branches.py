@@ -23,8 +23,8 @@ class Branches:
         depths: ``(tokens,)`` int64, how many of ``tokens`` stand before each.
         node_steps, nodes: ``(nodes,)`` int64, the step of each node and which of ``tokens`` it ends with, -1 for none.
         edge_nodes, edges: ``(edges,)`` int64, the node of each edge and its token.
-        path_choices, path_edges: ``(path edges,)`` int64, pairs of a candidate (``step * choices + choice``) and an edge
-            on its way.
+        path_choices, path_edges: ``(path edges,)`` int64, pairs of a candidate (``step * choices + choice``) and an
+            edge on its way.
     """
 
     tokens: np.ndarray

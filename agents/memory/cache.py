@@ -13,7 +13,7 @@ from torch.nn.functional import scaled_dot_product_attention
 from transformers.cache_utils import Cache, CacheLayerMixin
 
 from agents.memory.branches import Branches
-from agents.memory.layout import families, tree_mask
+from agents.memory.layout import Trees, families
 
 if TYPE_CHECKING:
     from agents.backbones.base import Backbone
@@ -229,42 +229,17 @@ class FlatCache(_Rows):
     def beyond(self, found: Branches) -> Tensor:
         """Hidden states ``(nodes beyond the contexts, hidden)``, where each step of ``found`` is a row as it was last
         read. What branches is not kept."""
-        order = np.argsort(found.steps, kind="stable")
-        rank = np.empty_like(order)
-        rank[order] = np.arange(len(order))
-        steps, parents = found.steps[order], found.parents[order]
-        last = self.lengths.numpy()[steps] - 1
-        distinct, starts, rows, counts = np.unique(steps, return_index=True, return_inverse=True, return_counts=True)
-        columns = np.arange(len(rows)) - starts[rows]
-        own = starts[:, None] + np.minimum(np.arange(int(counts.max())), counts[:, None] - 1)
-        seen = tree_mask(rows, columns, last, np.where(parents < 0, -1, rank[parents]), own)
-        mask = self._tensor(np.where(seen, np.float32(0), np.float32(-np.inf)))[:, None]
-        contexts, visible = self._tensor(distinct), int(last.max()) + 1
-        laid, real = self._tensor(own.ravel()), self._tensor(rows * own.shape[1] + columns)
+        trees = Trees(found, np.arange(len(self.hidden)), self.lengths.numpy() - 1, self.device)
+        rows, visible = self._tensor(trees.sequences), int(trees.lengths.max())
 
         def attend(layer: int, queries: Tensor, keys: Tensor, values: Tensor) -> Tensor:
             kept = self.keys[layer], self.values[layer]
+            contexts = [each[rows, :, :visible] for each in kept]
+            own = [each.to(kept[0].dtype) for each in (queries, keys, values)]
+            return trees.attend(own, contexts, self.decoder.scale)
 
-            def across(states: Tensor) -> Tensor:
-                return states.index_select(0, laid).view(*own.shape, *states.shape[1:]).transpose(1, 2)
-
-            both = [
-                torch.cat([held[contexts, :, :visible], across(fresh.to(held.dtype))], dim=2)
-                for held, fresh in zip(kept, (keys, values), strict=True)
-            ]
-            asked = across(queries.to(kept[0].dtype))
-            result = scaled_dot_product_attention(
-                asked,
-                *both,
-                attn_mask=mask.to(asked.dtype),
-                scale=self.decoder.scale,
-                enable_gqa=asked.shape[1] != self.decoder.key_heads,
-            )
-            return result.transpose(1, 2).reshape(own.size, -1).index_select(0, real)
-
-        wanted = self._tensor(rank[found.nodes[found.nodes >= 0]])
-        tokens, positions = self._tensor(found.tokens[order]), self._tensor(last + 1 + found.depths[order])
-        return self.decoder.generate(tokens, positions, attend, wanted, self.dtype)
+        tokens, positions, nodes = map(self._tensor, (trees.tokens, trees.positions, trees.nodes))
+        return self.decoder.generate(tokens, positions, attend, nodes, self.dtype)
 
     def _compute(self, ids: np.ndarray, rows: np.ndarray, starts: np.ndarray, ends: np.ndarray) -> None:
         """Read ``ids`` of ``rows`` from ``starts`` to ``ends``, each ``(rows,)``, at least one token a row."""

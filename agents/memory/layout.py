@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -80,61 +81,74 @@ class _Block:
     mask: Tensor | None = None
 
 
-@dataclass(frozen=True)
-class _Tree:
-    """The branches of the steps of some sequences, a row for each sequence: they attend to the sequence as far as their
-    step has come, to what leads to them and to themselves.
-
-    Attributes:
-        rows, width: sequences, and the most tokens of one.
-        context: ``(rows * longest context,)``, places of the contexts' tokens.
-        own: ``(rows * width,)``, places of the branches' tokens among themselves; what is padding repeats one.
-        real: ``(tokens,)``, where each of these lies in ``own``.
-        mask: ``(rows, 1, width, longest context + width)`` float, 0 or minus infinity.
-    """
-
-    rows: int
-    width: int
-    context: Tensor
-    own: Tensor
-    real: Tensor
-    mask: Tensor
-
-    def attend(self, queries: Tensor, keys: Tensor, values: Tensor, first: int, scale: float) -> Tensor:
-        """``(tokens, heads * size)`` from flat states, of which those from ``first`` on are the branches'."""
-
-        def across(states: Tensor) -> Tensor:
-            return states.view(self.rows, -1, *states.shape[1:]).transpose(1, 2)
-
-        asked = across(queries[first:].index_select(0, self.own))
-        seen = [
-            torch.cat([across(each.index_select(0, self.context)), across(each[first:].index_select(0, self.own))], dim=2)
-            for each in (keys, values)
-        ]
-        found = scaled_dot_product_attention(
-            asked, *seen, attn_mask=self.mask.to(queries.dtype), scale=scale, enable_gqa=len(asked[0]) != len(seen[0][0])
-        )
-        return found.transpose(1, 2).reshape(self.rows * self.width, -1).index_select(0, self.real)
-
-
-def tree_mask(rows: np.ndarray, columns: np.ndarray, last: np.ndarray, parents: np.ndarray, own: np.ndarray) -> np.ndarray:
-    """What the tokens of branches see, ``(rows, width, longest context + width)`` bool.
+class Trees:
+    """The branches of the steps of some sequences laid flat, sequence by sequence: their tokens attend to the sequence
+    as far as their step has come, to what leads to them and to themselves.
 
     Args:
-        rows, columns: ``(tokens,)``, where each lies among ``own``.
-        last: ``(tokens,)``, the last place of its context that each sees.
-        parents: ``(tokens,)``, which of them stands before each, or -1.
-        own: ``(rows, width)``, which of the tokens lies where; what is padding repeats one.
+        found: the branches; there has to be a token.
+        segment: ``(steps,)``, the sequence of each step.
+        last: ``(steps,)``, the place of the last token of each step's context.
+        device: of the tensors.
+
+    Attributes:
+        tokens, positions: ``(tokens,)``.
+        nodes: ``(nodes beyond the contexts,)``, which of ``tokens`` each ends with.
+        sequences: ``(rows,)``, those with branches.
+        lengths: ``(rows,)``, how much of each is seen.
     """
-    leads = np.zeros((len(own), own.shape[1], own.shape[1]), dtype=bool)
-    here = np.arange(len(rows))
-    before = here
-    while len(here):
-        leads[rows[here], columns[here], columns[before]] = True
-        going = parents[before] >= 0
-        here, before = here[going], parents[before[going]]
-    context = np.arange(int(last.max()) + 1) <= last[own][:, :, None]
-    return np.concatenate([context, leads[np.arange(len(own))[:, None], columns[own]]], axis=2)
+
+    def __init__(self, found: Branches, segment: np.ndarray, last: np.ndarray, device: Any) -> None:
+        order = np.argsort(segment[found.steps], kind="stable")
+        rank = np.empty_like(order)
+        rank[order] = np.arange(len(order))
+        steps, parents = found.steps[order], found.parents[order]
+        parents, seen = np.where(parents < 0, -1, rank[parents]), last[steps]
+        self.tokens, self.positions = found.tokens[order], seen + 1 + found.depths[order]
+        self.nodes = rank[found.nodes[found.nodes >= 0]]
+        self.sequences, starts, rows, counts = np.unique(
+            segment[steps], return_index=True, return_inverse=True, return_counts=True
+        )
+        self.lengths = np.zeros(len(counts), dtype=np.int64)
+        np.maximum.at(self.lengths, rows, seen + 1)
+        columns = np.arange(len(rows)) - starts[rows]
+        own = starts[:, None] + np.minimum(np.arange(counts.max()), counts[:, None] - 1)  # what is padding repeats one
+        leads = np.zeros((*own.shape, own.shape[1]), dtype=bool)
+        here = before = np.arange(len(rows))
+        while len(here):
+            leads[rows[here], columns[here], columns[before]] = True
+            going = parents[before] >= 0
+            here, before = here[going], parents[before[going]]
+        context = np.arange(self.lengths.max()) <= seen[own][:, :, None]
+        mask = np.concatenate([context, leads[np.arange(len(own))[:, None], columns[own]]], axis=2)
+        self._shape = own.shape
+        self._own, self._real, self._mask = (
+            torch.as_tensor(each, device=device)
+            for each in (
+                own.ravel(),
+                rows * own.shape[1] + columns,
+                np.where(mask, np.float32(0), np.float32(-np.inf))[:, None],
+            )
+        )
+
+    def attend(self, own: Sequence[Tensor], contexts: Sequence[Tensor], scale: float) -> Tensor:
+        """``(tokens, heads * size)`` from their ``own`` queries, keys and values ``(tokens, heads, size)`` and keys and
+        values of the ``contexts`` ``(rows, key heads, longest length, size)``."""
+
+        def rows(states: Tensor) -> Tensor:
+            return states.index_select(0, self._own).view(*self._shape, *states.shape[1:]).transpose(1, 2)
+
+        queries, *beyond = map(rows, own)
+        keys, values = (torch.cat(each, dim=2) for each in zip(contexts, beyond, strict=True))
+        seen = scaled_dot_product_attention(
+            queries,
+            keys,
+            values,
+            attn_mask=self._mask.to(queries.dtype),
+            scale=scale,
+            enable_gqa=queries.shape[1] != keys.shape[1],
+        )
+        return seen.transpose(1, 2).reshape(len(self._own), -1).index_select(0, self._real)
 
 
 class Layout:
@@ -176,17 +190,14 @@ class Layout:
             return offsets[piece] + place - first[piece]
 
         tokens, asked = rows[of, places], lies(segments, last)
-        self._count, self._tree = len(tokens), None
+        self._count = len(tokens)
+        self._trees = None
         if found is not None and len(found.tokens):
-            order = np.argsort(segments[found.steps], kind="stable")
-            rank = np.empty_like(order)
-            rank[order] = np.arange(len(order))
-            steps, parents = found.steps[order], found.parents[order]
-            tokens = np.concatenate([tokens, found.tokens[order]])
-            places = np.concatenate([places, last[steps] + 1 + found.depths[order]])
-            asked = np.concatenate([asked, self._count + rank[found.nodes[found.nodes >= 0]]])
-            parents = np.where(parents < 0, -1, rank[parents])
-            self._tree = self._plant(segments[steps], last[steps], parents, lies)
+            self._trees = trees = Trees(found, segments, last, self.device)
+            tokens, places = np.concatenate([tokens, trees.tokens]), np.concatenate([places, trees.positions])
+            asked = np.concatenate([asked, self._count + trees.nodes])
+            along = np.minimum(np.arange(trees.lengths.max()), trees.lengths[:, None] - 1)
+            self._contexts = self._tensor(lies(trees.sequences[:, None], along))  # (rows, longest length)
         self.tokens, self.positions = self._tensor(tokens), self._tensor(places)
         wanted, which = np.unique(asked, return_inverse=True)
         self.wanted = self._tensor(wanted)
@@ -195,25 +206,6 @@ class Layout:
 
     def _tensor(self, array: np.ndarray) -> Tensor:
         return torch.as_tensor(array, device=self.device)
-
-    def _plant(self, sequences: np.ndarray, last: np.ndarray, parents: np.ndarray, lies: Any) -> _Tree:
-        """The tree of tokens sorted by their ``sequences``."""
-        distinct, starts, rows, counts = np.unique(
-            sequences, return_index=True, return_inverse=True, return_counts=True
-        )
-        columns = np.arange(len(rows)) - starts[rows]
-        own = starts[:, None] + np.minimum(np.arange(int(counts.max())), counts[:, None] - 1)
-        lengths = np.zeros(len(distinct), dtype=np.int64)
-        np.maximum.at(lengths, rows, last + 1)
-        places = np.minimum(np.arange(int(lengths.max())), lengths[:, None] - 1)
-        mask = tree_mask(rows, columns, last, parents, own)
-        return _Tree(
-            *own.shape,
-            self._tensor(lies(distinct[:, None], places).ravel()),
-            self._tensor(own.ravel()),
-            self._tensor(rows * own.shape[1] + columns),
-            self._tensor(np.where(mask, np.float32(0), np.float32(-np.inf)))[:, None],
-        )
 
     def _block(self, sizes: np.ndarray, offsets: np.ndarray, kin: Families, count: int) -> None:
         """Sort pieces into blocks of like length and say where each token's slot is."""
@@ -282,9 +274,14 @@ class Layout:
                 outputs.append(seen.transpose(1, 2).reshape(block.rows * block.width, -1))
             together = outputs[0] if len(outputs) == 1 else torch.cat(outputs)
             read = together if self._flat else _Move.apply(together, self._home, self._slots, self._empty)
-            if self._tree is None:
+            if self._trees is None:
                 return read
-            return torch.cat([read, self._tree.attend(queries, keys, values, self._count, scale)])
+            contexts = [
+                each.index_select(0, self._contexts.flatten()).unflatten(0, self._contexts.shape).transpose(1, 2)
+                for each in (keys, values)
+            ]
+            own = [each[self._count :] for each in (queries, keys, values)]
+            return torch.cat([read, self._trees.attend(own, contexts, scale)])
 
         return attention
 

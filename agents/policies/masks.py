@@ -55,25 +55,22 @@ def states_of(
 ) -> tuple[Tensor, Candidates | None, Tensor | None]:
     """Hidden states ``(steps, hidden)``, candidates (choice level, if wanted) and masks of plain or packed
     observations."""
-    packed = isinstance(obs, PackedBatch)
-    masks = obs.masks if packed else None
-    if not (candidates and reader.choice_level):
-        hidden = reader.backbone.states(obs.ids, obs.segment, obs.position) if packed else reader.last_hidden(obs)
-        return hidden, None, masks
-    choices = obs.choices if packed else reader.choices(obs)
+    if isinstance(obs, PackedBatch):
+        where = obs.ids, obs.segment, obs.position
+        if obs.choices is None or not candidates:
+            return reader.backbone.states(*where), None, obs.masks
+        found = reader.branches(obs.choices)
+        hidden, beyond = reader.backbone.branched(*where, found).tensor_split([len(obs)])
+        return hidden, reader.candidates(obs.choices, hidden, beyond, found), obs.masks
+    hidden = reader.last_hidden(obs)
+    if not (reader.choice_level and candidates):
+        return hidden, None, None
+    choices = reader.choices(obs)
     found = reader.branches(choices)
-    if packed:
-        both = reader.backbone.branched(obs.ids, obs.segment, obs.position, found)
-        hidden, beyond = both[: len(obs)], both[len(obs) :]
-    else:
-        hidden = reader.last_hidden(obs)
-        beyond = reader.beyond(obs, found)
-    return hidden, reader.candidates(choices, hidden, beyond, found), masks
+    return hidden, reader.candidates(choices, hidden, reader.beyond(obs, found), found), None
 
 
-def action_logits(
-    reader: TokenReader, hidden: Tensor, candidates: Candidates | None, masks: Tensor | None
-) -> Tensor:
+def action_logits(reader: TokenReader, hidden: Tensor, candidates: Candidates | None, masks: Tensor | None) -> Tensor:
     """Logits ``(steps, actions)`` of tokens or candidates; what is not admissible has -1e8."""
     if candidates is not None:
         return reader.choice_logits(hidden, candidates)

@@ -68,7 +68,8 @@ class TokenReader(nn.Module):
         self.turn_level = isinstance(action_space, UtteranceSpace)
         self.choice_level = observation_space.max_choices > 0
         self.backbone: Backbone = load_backbone(backbone, **keywords)
-        longest = observation_space.window + observation_space.max_utterance_tokens * (self.turn_level or self.choice_level)
+        utterance = observation_space.max_utterance_tokens if self.turn_level or self.choice_level else 0
+        longest = observation_space.window + utterance
         if self.backbone.max_length is not None and longest > self.backbone.max_length:
             fits = observation_space.window - longest + self.backbone.max_length
             raise ValueError(
@@ -194,12 +195,15 @@ class TokenReader(nn.Module):
 
     def beyond(self, observations: Tensor, found: Branches) -> Tensor:
         """Hidden states ``(nodes beyond the contexts, hidden)`` of branches of observations that were read last."""
-        cache = self._cache[0] if self._cache else None
-        if isinstance(cache, FlatCache) and len(found.tokens) and not torch.is_grad_enabled() and self.cached:
-            if len(cache.lengths) == len(observations):
-                return cache.beyond(found)
+        cache = self._cache[0] if self._cache and self.cached and not torch.is_grad_enabled() else None
+        if isinstance(cache, FlatCache) and len(cache.lengths) == len(observations) and len(found.tokens):
+            return cache.beyond(found)
         ids, lengths = self.split(observations)
         return self.backbone.beyond(ids, torch.arange(len(ids), device=ids.device), lengths - 1, found)
+
+    def absent(self, choices: Tensor) -> Tensor:
+        """Which of the candidates ``(..., tokens)`` are none, ``(...)`` bool."""
+        return choices[..., 0] == self.space.pad_id
 
     def branches(self, choices: Tensor) -> Branches:
         """Where candidates ``(steps, choices, tokens)`` part."""
@@ -209,7 +213,7 @@ class TokenReader(nn.Module):
         """Candidates ``(steps, choices, tokens)`` and what the language model says of them, from hidden states at the
         contexts ``(steps, hidden)`` and at the nodes beyond."""
         steps, count = choices.shape[:2]
-        absent = choices[..., 0] == self.space.pad_id
+        absent = self.absent(choices)
         if not len(found.edges):
             return Candidates(choices, absent, torch.zeros(steps, count, device=hidden.device))
         place = np.where(found.nodes < 0, found.node_steps, steps + np.cumsum(found.nodes >= 0) - 1)
