@@ -78,23 +78,23 @@ class Learner:
 _ON_POLICY = {"rollout_buffer_class": PackedRolloutBuffer, "gamma": 1.0, "gae_lambda": 0.95}
 # Eight steps of a sequence share a pass, which is what an update costs.
 _SHARED: dict[str, Any] = {"replay_buffer_kwargs": {"per_sequence": 8}}
+# Learning from replay, by the step of all environments.
+_REPLAYED: dict[str, Any] = {"learning_rate": 1e-3, "learning_starts": 256, "train_freq": 4, "gradient_steps": 16}
+# A token tells less than a turn, and costs less; and the weights that rate it can speak already.
+_REPLAYED_AT = {"learning_rate": 5e-4, "gradient_steps": 4}
 # Exploration is the policy's: that of DQN and QRDQN knows nothing of absent choices.
 _VALUE: dict[str, Any] = {
     **_SHARED,
+    **_REPLAYED,
     "exploration_initial_eps": 0.0,
     "exploration_final_eps": 0.0,
     "gamma": 0.99,
     "n_steps": 3,
-    "learning_rate": 1e-3,
     "buffer_size": 20_000,
-    "learning_starts": 256,
     "batch_size": 64,
-    "train_freq": 4,
-    "gradient_steps": 16,
     "target_update_interval": 250,
 }
-# A token tells less than a turn, and costs less; and the weights that rate it can speak already.
-_VALUE_AT = {"token": {"learning_rate": 5e-4, "gradient_steps": 4, "target_update_interval": 1000}}
+_VALUE_AT = {"token": {**_REPLAYED_AT, "target_update_interval": 1000}}
 _PACKED = {"replay_buffer_class": PackedReplayBuffer}
 
 _SPAN = 2.0  # of returns, at most
@@ -243,14 +243,8 @@ LEARNERS: dict[str, Learner] = {
         TokenSACPolicy,
         _DISCRETE,
         "Off-policy with entropy: where exploration must not die out and replay is wanted.",
-        {
-            "replay_buffer_kwargs": {"per_sequence": 8, "n_steps": 3},
-            "learning_rate": 1e-3,
-            "learning_starts": 256,
-            "train_freq": 4,
-            "gradient_steps": 16,
-        },
-        {"token": {"learning_rate": 5e-4, "gradient_steps": 4}},
+        {**_REPLAYED, "replay_buffer_kwargs": {"per_sequence": 8, "n_steps": 3}},
+        {"token": _REPLAYED_AT},
         recorded=True,
     ),
     "trpo": Learner(

@@ -195,8 +195,10 @@ class TokenReader(nn.Module):
 
     def beyond(self, observations: Tensor, found: Branches) -> Tensor:
         """Hidden states ``(nodes beyond the contexts, hidden)`` of branches of observations that were read last."""
+        if not len(found.tokens):  # single words: nothing is beyond
+            return torch.zeros(0, self.backbone.hidden_size, device=observations.device)
         cache = self._cache[0] if self._cache and self.cached and not torch.is_grad_enabled() else None
-        if isinstance(cache, FlatCache) and len(cache.lengths) == len(observations) and len(found.tokens):
+        if isinstance(cache, FlatCache) and len(cache.lengths) == len(observations):
             return cache.beyond(found)
         ids, lengths = self.split(observations)
         return self.backbone.beyond(ids, torch.arange(len(ids), device=ids.device), lengths - 1, found)
