@@ -23,6 +23,7 @@ class TokenTrustRegionPolicy(TokenActorCriticPolicy):
         model = self.reader.backbone.model
         if hasattr(model, "set_attn_implementation"):
             model.set_attn_implementation("eager")  # the fused attention has no second derivative
+        self._last: list[Distribution] = []
 
     def named_parameters(self, *positional: Any, **keywords: Any) -> Iterator[tuple[str, nn.Parameter]]:
         """Those that learn: TRPO differentiates by each one named. It leaves out those with *value* in their names,
@@ -33,9 +34,16 @@ class TokenTrustRegionPolicy(TokenActorCriticPolicy):
 
     def get_distribution(self, obs: Tensor | PackedBatch) -> CategoricalDistribution:  # type: ignore[override]
         """The distribution over tokens, choices or (once their log-probabilities are asked for) utterances."""
-        if self.reader.turn_level:
-            return _LazyUtterances(self, obs)  # type: ignore[return-value]
-        return super().get_distribution(obs)
+        wrapped = _LazyUtterances(self, obs) if self.reader.turn_level else super().get_distribution(obs)
+        if torch.is_grad_enabled():
+            self._last[:] = [wrapped]
+        return wrapped  # type: ignore[return-value]
+
+    def last_logits(self) -> Tensor:
+        """Normalised logits ``(rows, actions)`` of the last distribution that was asked for with gradients; at turn
+        level ``(tokens, vocabulary)``. It is forgotten then, graph and all."""
+        made = self._last.pop().distribution
+        return made.tokens.logits if isinstance(made, Utterances) else made.logits
 
 
 class _LazyUtterances(Distribution):
