@@ -76,14 +76,21 @@ def write_between(path: Path, name: str, text: str) -> None:
     """Put text between a page's marks, such as ``<!-- demo:start -->`` and ``<!-- demo:end -->``.
 
     Raises:
+        OSError: there is no such page.
         ValueError: the page lacks them.
     """
+    head, tail = around(path, name)
+    write_text(path, f"{head}\n{text}\n{tail}")
+
+
+def around(path: Path, name: str) -> tuple[str, str]:
+    """A page up to and from what lies between its marks; raises as ``write_between``."""
     marks = [f"<!-- {name}:{each} -->" for each in ("start", "end")]
     head, start, rest = path.read_text("utf-8").partition(marks[0])
     _, end, tail = rest.partition(marks[1])
     if not start or not end:
         raise ValueError(f"{path} lacks the marks {marks[0]} and {marks[1]}")
-    write_text(path, f"{head}{start}\n{text}\n{end}{tail}")
+    return head + start, end + tail
 
 
 def write_bytes(path: Path, content: bytes) -> Path:

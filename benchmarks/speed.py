@@ -15,7 +15,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.provenance import write_between, write_text
+from benchmarks.provenance import around, write_between, write_text
 from benchmarks.speed_measure import CLOCKS, Comparison, machine
 
 OUT = Path("runs") / "speed"
@@ -151,12 +151,15 @@ def run(args: argparse.Namespace, console: Console | None = None) -> int:
     """Measure, print a table and write ``speed.json``; 0, or 1 where nothing could be measured.
 
     Raises:
+        OSError: there is no such page.
         ValueError: an unknown name, or a page without marks.
     """
     console = console or Console()
     unknown = [name for name in args.names if name not in COMPARISONS]
     if unknown:
         raise ValueError(f"unknown comparison {unknown[0]!r}: it must be one of {', '.join(COMPARISONS)}")
+    if args.page is not None:
+        around(args.page, "speed")  # a page that will not do is found before all is measured
     found: list[Comparison] = []
     left_out: dict[str, str] = {}
     for name in args.names or COMPARISONS:

@@ -51,6 +51,11 @@ def test_names_are_run_saved_and_left_out_politely(tmp_path: Path, monkeypatch: 
     assert speed.main(["one", "--out", str(tmp_path), "--page", str(page)]) == 0
     text = page.read_text()
     assert "| one | other | 2 (1.5 to 2.5) | 1.5, reached |" in text and "old" not in text and text.endswith("rest\n")
+    (tmp_path / "speed.json").unlink()
+    page.write_text("no marks")
+    with pytest.raises(ValueError, match="lacks the marks"):
+        speed.main(["one", "--out", str(tmp_path), "--page", str(page)])
+    assert not (tmp_path / "speed.json").exists()  # nothing was measured
 
 
 def test_the_page_shows_the_committed_measurements() -> None:
