@@ -122,7 +122,8 @@ class TokenQPolicy(MaskedPolicy):
         backbone: what ``agents.load_backbone`` takes; ``kind``, ``lora``, ``dtype`` and ``frozen`` go along with it.
         exploration: ``"epsilon_greedy"`` over what is admissible, or ``"softmax"`` of Q / ``temperature``;
             ``None`` takes epsilon-greedy at choice level and softmax at token level, where a uniform token is noise.
-        epsilon: first and last epsilon, and the number of environment steps between them.
+        epsilon: first and last epsilon, and the number of environment steps between them. A model that can speak plays
+            far better than at random from the start, so most of what it tries is its own.
         temperature: of the softmax, a number or first, last and the steps between them; at token level the default is
             ``scale``, which samples from the language model.
         scale: what one nat of log-probability is worth as Q at the start.
@@ -147,7 +148,7 @@ class TokenQPolicy(MaskedPolicy):
         dtype: str | None = None,
         frozen: bool = False,
         exploration: str | None = None,
-        epsilon: tuple[float, float, int] = (1.0, 0.05, 1000),
+        epsilon: tuple[float, float, int] = (0.3, 0.05, 1000),
         temperature: float | tuple[float, float, int] | None = None,
         scale: float = 0.1,
         dueling: bool = False,
