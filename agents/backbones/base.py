@@ -24,6 +24,10 @@ class HiddenCache(Protocol):
         """``(rows, hidden)`` of right-padded ``ids`` ``(rows, tokens)`` with ``lengths`` ``(rows,)``, each at least 1;
         without gradient."""
 
+    def beyond(self, found: Branches) -> Tensor | None:
+        """``(nodes beyond the contexts, hidden)`` of branches, each step of which is a row as it was last read; without
+        gradient. ``None`` where contexts have to be read anew for it."""
+
 
 class Backbone(nn.Module, ABC):
     """A language model of ``transformers`` behind one interface.

@@ -62,6 +62,10 @@ class _Rows:
         self.lengths.copy_(lengths)
         return torch.minimum(torch.minimum(same, before), lengths), before
 
+    def beyond(self, found: Branches) -> Tensor | None:
+        """There are no keys here that tokens behind a row could attend to without being written into it."""
+        return None
+
     def renew(self) -> None:
         """Empty all rows if the weights have changed."""
         version = self._version()

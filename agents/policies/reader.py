@@ -14,7 +14,6 @@ from torch import Tensor, nn
 from agents.backbones import Backbone, load_backbone
 from agents.backbones.base import HiddenCache
 from agents.memory.branches import Branches, branches
-from agents.memory.cache import FlatCache
 from agents.memory.packed import PackedBatch
 from textenvs.tokens.spaces import TokenSpace, UtteranceSpace
 
@@ -198,8 +197,10 @@ class TokenReader(nn.Module):
         if not len(found.tokens):  # single words: nothing is beyond
             return torch.zeros(0, self.backbone.hidden_size, device=observations.device)
         cache = self._cache[0] if self._cache and self.cached and not torch.is_grad_enabled() else None
-        if isinstance(cache, FlatCache) and len(cache.lengths) == len(observations):
-            return cache.beyond(found)
+        if cache is not None and len(cache.lengths) == len(observations):
+            hidden = cache.beyond(found)
+            if hidden is not None:
+                return hidden
         ids, lengths = self.split(observations)
         return self.backbone.beyond(ids, torch.arange(len(ids), device=ids.device), lengths - 1, found)
 

@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from stable_baselines3.common.distributions import CategoricalDistribution, Distribution
 from torch import Tensor, nn
+from torch.distributions import Categorical
 
 from agents.memory.packed import PackedBatch
 from agents.policies.actor_critic import TokenActorCriticPolicy
@@ -42,8 +43,10 @@ class TokenTrustRegionPolicy(TokenActorCriticPolicy):
     def last_logits(self) -> Tensor:
         """Normalised logits ``(rows, actions)`` of the last distribution that was asked for with gradients; at turn
         level ``(tokens, vocabulary)``. It is forgotten then, graph and all."""
-        made = self._last.pop().distribution
-        return made.tokens.logits if isinstance(made, Utterances) else made.logits
+        made = self._last.pop()
+        tokens = made.distribution.tokens if isinstance(made, _LazyUtterances) else made.distribution
+        assert isinstance(tokens, Categorical)
+        return tokens.logits
 
 
 class _LazyUtterances(Distribution):
