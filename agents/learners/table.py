@@ -94,7 +94,8 @@ _VALUE: dict[str, Any] = {
     "batch_size": 64,
     "target_update_interval": 250,
 }
-_VALUE_AT = {"token": {**_REPLAYED_AT, "target_update_interval": 1000}}
+# Larger steps, and targets that see little but their own values, unlearn to speak before anything is known of returns.
+_VALUE_AT = {"token": {**_REPLAYED_AT, "learning_rate": 5e-5, "n_steps": 32, "target_update_interval": 1000}}
 _PACKED = {"replay_buffer_class": PackedReplayBuffer}
 
 _SPAN = 2.0  # of returns, at most
