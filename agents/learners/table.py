@@ -80,8 +80,10 @@ _ON_POLICY = {"rollout_buffer_class": PackedRolloutBuffer, "gamma": 1.0, "gae_la
 _SHARED: dict[str, Any] = {"replay_buffer_kwargs": {"per_sequence": 8}}
 # Learning from replay, by the step of all environments.
 _REPLAYED: dict[str, Any] = {"learning_rate": 1e-3, "learning_starts": 256, "train_freq": 4, "gradient_steps": 16}
-# A token tells less than a turn, and costs less; and the weights that rate it can speak already.
-_REPLAYED_AT = {"learning_rate": 5e-4, "gradient_steps": 4}
+# A token tells less than a turn, and costs less. The weights that rate it can speak, which larger steps unlearn before
+# anything is known of returns; and so do targets that see little but their own values.
+_REPLAYED_AT = {"learning_rate": 5e-5, "gradient_steps": 4}
+_LONG = 32  # tokens whose rewards are summed before a target bootstraps
 # Exploration is the policy's: that of DQN and QRDQN knows nothing of absent choices.
 _VALUE: dict[str, Any] = {
     **_SHARED,
@@ -94,8 +96,7 @@ _VALUE: dict[str, Any] = {
     "batch_size": 64,
     "target_update_interval": 250,
 }
-# Larger steps, and targets that see little but their own values, unlearn to speak before anything is known of returns.
-_VALUE_AT = {"token": {**_REPLAYED_AT, "learning_rate": 5e-5, "n_steps": 32, "target_update_interval": 1000}}
+_VALUE_AT = {"token": {**_REPLAYED_AT, "n_steps": _LONG, "target_update_interval": 1000}}
 _PACKED = {"replay_buffer_class": PackedReplayBuffer}
 
 _SPAN = 2.0  # of returns, at most
@@ -245,7 +246,13 @@ LEARNERS: dict[str, Learner] = {
         _DISCRETE,
         "Off-policy with entropy: where exploration must not die out and replay is wanted.",
         {**_REPLAYED, "replay_buffer_kwargs": {"per_sequence": 8, "n_steps": 3}},
-        {"token": _REPLAYED_AT},
+        {
+            "token": {
+                **_REPLAYED_AT,
+                "replay_buffer_kwargs": {"per_sequence": 8, "n_steps": _LONG},
+                "target_entropy": 0.03,
+            }
+        },
         recorded=True,
     ),
     "trpo": Learner(

@@ -29,8 +29,8 @@ class TokenQNetwork(BasePolicy):
     ``dueling``: ``Q(s, a) = V(s) + A(s, a) - mean_a' A(s, a')`` over the admissible actions (Wang et al. 2016, eq. 9),
     with ``A`` the scaled logits or the scores.
 
-    ``value_rate``: how many times as fast as every other weight ``V``'s weights act, in an optimizer such as Adam, which
-    moves all alike.
+    ``value_rate``: how many times as fast as the rest ``V`` learns, with an optimizer that moves all weights alike, such
+    as Adam.
 
     Several ``heads`` (quantiles, or twin critics) share the model: each has its own ``V`` and moves the hidden state by
     its own linear map before the language model's head, or the scoring, reads it.
@@ -134,8 +134,8 @@ class TokenQPolicy(MaskedPolicy):
             that it likes best. Of tokens that lead to equal returns Q-learning makes equally good ones, so the more of
             them are tried, the less remains of the language.
         scale: what one nat of log-probability is worth as Q at the start.
-        value_rate: see ``TokenQNetwork``; ``None`` takes 10 at token level, where what is missing in ``V`` would be made
-            up for by all tokens that were tried, and 1 at choice level.
+        value_rate: see ``TokenQNetwork``; ``None`` takes 10 at token level, where all tokens that were tried would make
+            up for what is missing in ``V``, and 1 at choice level.
         dueling: whether advantages are held against their mean; see ``TokenQNetwork``.
     """
 
