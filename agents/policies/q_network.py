@@ -29,8 +29,8 @@ class TokenQNetwork(BasePolicy):
     ``dueling``: ``Q(s, a) = V(s) + A(s, a) - mean_a' A(s, a')`` over the admissible actions (Wang et al. 2016, eq. 9),
     with ``A`` the scaled logits or the scores.
 
-    ``value_rate``: how many times as fast as the rest ``V`` learns, with an optimizer that moves all weights alike, such
-    as Adam.
+    ``value_rate``: how many times as fast as the rest ``V`` learns, with an optimizer that moves all weights alike, as
+    Adam does.
 
     Several ``heads`` (quantiles, or twin critics) share the model: each has its own ``V`` and moves the hidden state by
     its own linear map before the language model's head, or the scoring, reads it.
