@@ -108,7 +108,7 @@ CASES: dict[str, Case] = {
     "ddqn, token, whole moves": Case(
         "ddqn",
         7500,
-        _SPEAKING,
+        {**_SPEAKING, "policy_kwargs": {**_SPEAKING["policy_kwargs"], "value_rate": 1.0}},
         action_level="token",
         backbone="tiny",
         **{**_HANOI, "tokens": {**_HANOI["tokens"], "constrain": True}},
