@@ -245,11 +245,11 @@ LEARNERS: dict[str, Learner] = {
         TokenSACPolicy,
         _DISCRETE,
         "Off-policy with entropy: where exploration must not die out and replay is wanted.",
-        {**_REPLAYED, "replay_buffer_kwargs": {"per_sequence": 8, "n_steps": 3}},
+        {**_REPLAYED, "replay_buffer_kwargs": {**_SHARED["replay_buffer_kwargs"], "n_steps": 3}},
         {
             "token": {
                 **_REPLAYED_AT,
-                "replay_buffer_kwargs": {"per_sequence": 8, "n_steps": _LONG},
+                "replay_buffer_kwargs": {**_SHARED["replay_buffer_kwargs"], "n_steps": _LONG},
                 "target_entropy": 0.03,
             }
         },
