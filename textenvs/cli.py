@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import gymnasium
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.markdown import Markdown
@@ -219,8 +220,17 @@ def _record(
     if error and player != "expert":
         raise _Mistake("--error goes with --player expert")
     path = Path(out or f"recordings/{game}-{level}-{player}.jsonl")
+    dataset = None if no_minari else minari or f"textenvs/{game.removesuffix('-v0')}/{level}-{player}-v0"
     console = Console()
     try:
+        if dataset:
+            try:
+                recording.require_new_dataset(dataset)
+            except ImportError as missing:
+                if minari:
+                    raise _Mistake(str(missing)) from None
+                print(f"no Minari dataset: {missing}")
+                dataset = None
         speak = random_player if player == "random" else recording.expert_who_errs(error)
         playing = recording.record(game, player, speak, episodes, seed, level=level, split=split)
         recordings = recording.write_jsonl(
@@ -228,14 +238,9 @@ def _record(
         )
         mean = sum(sum(each.rewards) for each in recordings) / len(recordings)
         print(f"{path}: {episodes} episodes, mean return {mean:.3f}")
-        if not no_minari:
-            dataset = minari or f"textenvs/{game.removesuffix('-v0')}/{level}-{player}-v0"
+        if dataset:
             recording.write_minari(recordings, dataset)
             print(f"minari.load_dataset({dataset!r})")
-    except ImportError as missing:
-        if minari:
-            raise _Mistake(str(missing)) from None
-        print(f"no Minari dataset: {missing}")
     except (OSError, ValueError) as wrong:
         raise _Mistake(str(wrong)) from None
     return 0
@@ -246,13 +251,15 @@ def _replay(recorded: list[str]) -> int:
 
     failed = False
     for name in recorded:
+        is_file = Path(name).is_file()
         try:
-            if Path(name).is_file():
+            if is_file:
                 found = [recording.difference(each) for each in recording.read_jsonl(Path(name))]
             else:
                 found = list(recording.minari_differences(name))
-        except (ImportError, OSError, ValueError) as wrong:
-            raise _Mistake(f"no file, and no Minari dataset that can be read: {name}: {wrong}") from None
+        except (ImportError, OSError, TypeError, ValueError, gymnasium.error.Error) as wrong:
+            what = "" if is_file else "no file, and no Minari dataset that can be read: "
+            raise _Mistake(f"{what}{name}: {wrong}") from None
         different = [f"episode {i}: {each}" for i, each in enumerate(found, 1) if each is not None]
         print(f"{name}: {len(found) - len(different)} of {len(found)} episodes came out the same")
         print(*different[:10], sep="\n  ", end="\n" * bool(different))

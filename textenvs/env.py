@@ -59,7 +59,8 @@ class TextEnv(gymnasium.Env[Any, Any]):
         window: tokens of context in an observation.
         max_utterance_tokens: the most tokens of one utterance, its end not counted; what is longer is cut.
         constrain: let the masks of ``action_level="token"`` admit only utterances in ``valid_actions()``.
-        max_turns: turns before an episode is truncated; ``None`` for the game's own number.
+        max_turns: turns before an episode is truncated; ``None`` for the game's own number. The game is not told: its
+            text and its expert keep that number, and a game that ends by itself ends no later for a larger one.
         render_mode: ``None`` or ``"ansi"``.
         **knobs: the game's own keywords; they prevail over those of the level.
 
@@ -270,6 +271,7 @@ class TextEnv(gymnasium.Env[Any, Any]):
             "np_random_seed": self._np_random_seed,
             "episode_seed": self._episode_seed,
             "turns": [[text, list(ids)] for text, ids, _ in self._exchanges],
+            "heard": self._heard(),
             "writing": list(self._writing),
             "ended": self._ended,
         }
@@ -300,25 +302,41 @@ class TextEnv(gymnasium.Env[Any, Any]):
         for text, ids in state["turns"]:
             if self._ended:
                 break
-            self._receive(self._encode(self._say(text, list(ids))))
-        if self._ended != state["ended"] or len(self._exchanges) != len(state["turns"]):
+            ids = list(ids) or self._encode(text)[: self.max_utterance_tokens]  # of as_text=True there are none
+            if self.action_level == "token":
+                self._write(ids)
+            self._receive(self._encode(self._say(text, ids, streamed=self.action_level == "token")))
+        # Snapshots of earlier versions do not tell what was heard.
+        same = (self._ended, len(self._exchanges), self._heard()) == (
+            state["ended"],
+            len(state["turns"]),
+            state.get("heard", self._heard()),
+        )
+        if not same:
             raise ValueError("the snapshot does not replay: it was taken with other keywords or another version")
         if state["writing"]:
+            self._write(state["writing"])
             self._writing = list(state["writing"])
-            self._stream.append(self._writing, closes=False)
         return self._observation()
+
+    def _heard(self) -> int:
+        """A checksum of what the game said in this episode."""
+        said = [] if self._episode_seed is None else [text for role, text in self.transcript if role == "env"]
+        return zlib.crc32(replace_surrogates("\n".join(said)).encode())
+
+    def _write(self, ids: Sequence[int]) -> None:
+        """Let the stream read ids as they are written at token level, one by one."""
+        for i in ids:
+            self._stream.append((i,), closes=False)
 
     # --- the parts of a step, called in this order by ``step`` and, row by row, by ``TextVectorEnv`` ---
 
     def _begin(self, seed: int | None, options: Mapping[str, Any] | None) -> str:
         """Draw and start an episode; its opening, which ``_receive`` is to be given as ids."""
+        episode_seed = self._check_reset(seed, options)
         super().reset(seed=seed)
-        options = options or {}
-        for key in options:
-            if key not in self._OPTIONS:
-                raise ValueError(f"unknown reset option {key!r}{_suggest(key, self._OPTIONS)}")
-        if options.get("episode_seed") is not None:
-            return self._start_episode(_require_int("episode_seed", options["episode_seed"], 0))
+        if episode_seed is not None:
+            return self._start_episode(episode_seed)
         for _ in range(_MAX_DRAWS):
             opening = self._start_episode(int(self.np_random.integers(_MAX_SEED)))
             if self.in_split():
@@ -328,6 +346,17 @@ class TextEnv(gymnasium.Env[Any, Any]):
             f"split={self.split!r} of {type(self.game).__name__} has no instance in {_MAX_DRAWS} draws at "
             f"level={self.level!r}: use split='all' or another level"
         )
+
+    def _check_reset(self, seed: int | None, options: Mapping[str, Any] | None) -> int | None:
+        """The episode's seed, if the options hold one; refuses others, and what is no seed, without any effect."""
+        if seed is not None:
+            _require_int("seed", seed, 0)
+        options = options or {}
+        for key in options:
+            if key not in self._OPTIONS:
+                raise ValueError(f"unknown reset option {key!r}{_suggest(key, self._OPTIONS)}")
+        episode_seed = options.get("episode_seed")
+        return None if episode_seed is None else _require_int("episode_seed", episode_seed, 0)
 
     def _parse(self, action: Any) -> Any:
         """Check an action, without any effect: an ``Utterance`` at turn level, an ``int`` at the others."""
@@ -380,7 +409,7 @@ class TextEnv(gymnasium.Env[Any, Any]):
             return self._say(valid[parsed], self._fitting(valid[parsed]))
         if parsed not in (self.tokenizer.end_id, self.tokenizer.pad_id):
             self._writing.append(parsed)
-            self._stream.append((parsed,), closes=False)
+            self._write((parsed,))
             if len(self._writing) < self.max_utterance_tokens:
                 self._reward, self._info = 0.0, {}
                 return None
@@ -483,7 +512,7 @@ class TextEnv(gymnasium.Env[Any, Any]):
         self._ordinary = np.ones(tokenizer.vocab_size, np.bool_)
         self._ordinary[[tokenizer.pad_id, *tokenizer.special_ids]] = False
         self._ordinary[tokenizer.end_id] = True
-        self._buffer = np.empty(self.observation_space.shape, np.int32)
+        self._buffer = np.full(self.observation_space.shape, tokenizer.pad_id, np.int32)
         self._stream = TokenStream(self._buffer, self.window, tokenizer.pad_id)
 
     def _encode(self, text: str) -> list[int]:

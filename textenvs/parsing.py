@@ -20,7 +20,7 @@ _TENS = "twenty thirty forty fifty sixty seventy eighty ninety"
 _NUMBER_WORDS = {word: n for n, word in enumerate(_ONES.split())} | {
     word: 10 * n for n, word in enumerate(_TENS.split(), 2)
 }
-_SCALES = {"hundred": 100, "thousand": 1000}
+_COMMA = re.compile(r"(?<=[0-9]),(?=[0-9]{3}(?![0-9]))")
 _DIGITS = re.compile(r"((?:(?<!\S)-)?[0-9]{1,9})[0-9]*")
 _TOKEN = re.compile(r"[a-z]+(?:['’][a-z]+)*|[0-9]+")
 _COMPASS = {"left": "west", "down": "south", "right": "east", "up": "north"}
@@ -42,14 +42,19 @@ def words(text: str) -> list[str]:
 
 
 def numbers(text: str) -> list[int]:
-    """All whole numbers in digits, in order: ``"2, then -5"`` gives ``[2, -5]``; of long ones nine digits count."""
-    return [int(digits) for digits in _DIGITS.findall(text[:MAX_CHARACTERS])]
+    """Whole numbers in digits, in order; ``"2, then -1,500"`` gives ``[2, -1500]``; of long ones nine digits count."""
+    return [int(digits) for digits in _DIGITS.findall(without_commas(text[:MAX_CHARACTERS]))]
+
+
+def without_commas(text: str) -> str:
+    """``text`` without the commas that set off thousands: ``1,000`` becomes ``1000``."""
+    return _COMMA.sub("", text) if "," in text else text
 
 
 @lru_cache(maxsize=1 << 10)
 def number(text: str) -> int | None:
     """The first whole number in a text, in digits if there are any, else in words (``a hundred and five``)."""
-    digits = _DIGITS.search(text[:MAX_CHARACTERS])
+    digits = _DIGITS.search(without_commas(text[:MAX_CHARACTERS]))
     return int(digits[1]) if digits else _spelled(words(text))
 
 
@@ -86,16 +91,18 @@ def nearest(word: str, vocabulary: tuple[str, ...]) -> str:
 
 
 def _spelled(spoken: list[str]) -> int | None:
-    """The first number told in words: ``forty two``, ``a hundred``, ``two hundred and five``."""
-    found = None
+    """The first number told in words: ``forty two``, ``a hundred``, ``two thousand three hundred and five``."""
+    thousands, rest = 0, None  # what a "thousand" closed, and what was said since
     for word in spoken:
-        if word in _SCALES and (found is None or 0 < found < 100):
-            found = (found or 1) * _SCALES[word]
-        elif word in _NUMBER_WORDS and (found is None or _continues(found, _NUMBER_WORDS[word])):
-            found = (found or 0) + _NUMBER_WORDS[word]
-        elif found is not None and word != "and":
+        if word == "hundred" and (0 < rest < 100 if rest is not None else not thousands):
+            rest = (rest or 1) * 100
+        elif word == "thousand" and not thousands and (rest is None or 0 < rest < 1000):
+            thousands, rest = (rest or 1) * 1000, None
+        elif word in _NUMBER_WORDS and (rest is None or _continues(rest, _NUMBER_WORDS[word])):
+            rest = (rest or 0) + _NUMBER_WORDS[word]
+        elif (thousands or rest is not None) and word != "and":
             break
-    return found
+    return thousands + (rest or 0) if thousands or rest is not None else None
 
 
 def _continues(found: int, part: int) -> bool:

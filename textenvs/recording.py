@@ -11,6 +11,7 @@ from __future__ import annotations
 import inspect
 import json
 import os
+import re
 import tempfile
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -63,11 +64,19 @@ class Recording:
         """
         try:
             fields = json.loads(line)
-            return cls(**{name: fields[name] for name in cls.__dataclass_fields__})
+            found = cls(**{name: fields[name] for name in cls.__dataclass_fields__})
         except (json.JSONDecodeError, TypeError) as error:
             raise ValueError(f"not a recorded episode: {error}") from None
         except KeyError as error:
             raise ValueError(f"not a recorded episode: it has no {error}") from None
+        for name, kind in _KINDS.items():
+            if not isinstance(getattr(found, name), kind):
+                raise ValueError(f"not a recorded episode: its {name} is {getattr(found, name)!r}")
+        return found
+
+
+_KINDS = {"env": str, "kwargs": dict, "episode_seed": int, "messages": list, "rewards": list}
+_DATASET_ID = re.compile(r"([\w-]+/)*[\w-]+-v\d+")
 
 
 def expert_who_errs(error: float = 0.0) -> Speaker:
@@ -243,19 +252,22 @@ def write_minari(recordings: Iterable[Recording], dataset: str) -> Any:
 
     Raises:
         ImportError: Minari is not installed; the message says how to.
-        ValueError: no recordings, or the dataset exists.
+        ValueError: no recordings, the dataset exists or its id is none, or no other process could make the environment.
     """
-    try:
-        import minari
-        from minari.data_collector.episode_buffer import EpisodeBuffer
-    except ImportError as error:
-        raise ImportError("a Minari dataset needs Minari: pip install 'textenvs[minari]'") from error
+    require_new_dataset(dataset)
+    import minari
+    from minari.data_collector.episode_buffer import EpisodeBuffer
+
     recordings = list(recordings)
     if not recordings:
         raise ValueError("a dataset needs at least one episode")
     first = recordings[0]
-    if dataset in minari.list_local_datasets():
-        raise ValueError(f"the Minari dataset {dataset} exists: `minari delete {dataset}` first, or give another id")
+    game = gymnasium.spec(first.env).kwargs.get("game")
+    if isinstance(game, type):
+        raise ValueError(
+            f"{first.env} is the class {game.__qualname__} of this process, so nobody could read the dataset: put the "
+            "class into a module of its own and register 'module:Class'"
+        )
     env = gymnasium.make(first.env, **{**_room_for(recordings), **first.kwargs})
     reference = table().get(first.env, {}).get(first.kwargs.get("level", "medium"))
     scale = {}
@@ -272,6 +284,23 @@ def write_minari(recordings: Iterable[Recording], dataset: str) -> Any:
             requirements=[f"textenvs=={textenvs.__version__}"],
             **scale,
         )
+
+
+def require_new_dataset(dataset: str) -> None:
+    """Check that ``write_minari`` can write a dataset with this id.
+
+    Raises:
+        ImportError: Minari is not installed; the message says how to.
+        ValueError: it exists, or that is no id.
+    """
+    try:
+        import minari
+    except ImportError as error:
+        raise ImportError("a Minari dataset needs Minari: pip install 'textenvs[minari]'") from error
+    if not _DATASET_ID.fullmatch(dataset):
+        raise ValueError(f"the id of a Minari dataset must be like textenvs/Nim/expert-v0, not {dataset!r}")
+    if dataset in minari.list_local_datasets():
+        raise ValueError(f"the Minari dataset {dataset} exists: `minari delete {dataset}` first, or give another id")
 
 
 def read_minari(dataset: str) -> Iterator[Recording]:
@@ -384,6 +413,7 @@ def _replacing(path: Path) -> Iterator[IO[str]]:
     try:
         with os.fdopen(handle, "w", encoding="utf-8", newline="\n") as file:
             yield file
+        os.chmod(temporary, 0o644)
         os.replace(temporary, path)
     except BaseException:
         Path(temporary).unlink(missing_ok=True)

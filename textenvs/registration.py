@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import NamedTuple
 
 import gymnasium
@@ -124,12 +125,22 @@ def register_game(id: str, game: str | type[Game], family: str = "contributed") 
     """Make ``game`` (a ``Game`` class or ``"module:Class"``) known as ``id`` to this package and to Gymnasium.
 
     Raises:
-        ValueError: the id is taken by another game.
+        ValueError: the id is taken by another game, or is none for Gymnasium.
+        TypeError: ``game`` is neither a ``Game`` class nor its name.
     """
+    if not isinstance(game, str) and not (isinstance(game, type) and issubclass(game, Game)):
+        raise TypeError(f"a game is a subclass of textenvs.Game or 'module:Class', not {game!r}")
     if id in _table and _table[id].entry != game:
         raise ValueError(f"{id!r} is taken by {_table[id].entry}: choose another id or raise its version")
-    _table[id] = Entry(id, game, family)
-    _register(_table[id])
+    if id in gymnasium.registry and id not in _table:
+        taken = gymnasium.registry[id].entry_point
+        raise ValueError(f"{id!r} is taken by {taken} in Gymnasium: choose another id")
+    entry = Entry(id, game, family)
+    try:
+        _register(entry)
+    except gymnasium.error.Error as error:
+        raise ValueError(f"{id!r} cannot be an id: {error}") from None
+    _table[id] = entry
 
 
 def register_all() -> None:
@@ -148,5 +159,13 @@ def _register(entry: Entry) -> None:
         # TextEnv checks its own input and order of calls, with messages that name the mend.
         order_enforce=False,
         disable_env_checker=True,
-        kwargs={"game": entry.entry},
+        kwargs={"game": _named(entry.entry)},
     )
+
+
+def _named(game: str | type[Game]) -> str | type[Game]:
+    """``"module:Class"`` where that is how another process finds ``game``: a spec with a class in it has no JSON."""
+    if isinstance(game, str) or game.__module__ == "__main__":
+        return game
+    found = getattr(sys.modules.get(game.__module__), game.__name__, None)
+    return f"{game.__module__}:{game.__name__}" if found is game else game

@@ -5,6 +5,7 @@ from __future__ import annotations
 import keyword
 import re
 import sys
+from importlib.metadata import packages_distributions
 from pathlib import Path
 from string import Template
 
@@ -201,6 +202,7 @@ def _names(name: str) -> tuple[str, str]:
     else:
         raise ValueError(f"the name must be CamelCase such as WordHunt, or snake_case such as word_hunt, not {name!r}")
     taken = keyword.iskeyword(module) or module in sys.stdlib_module_names or module in _TAKEN_MODULES
+    taken = taken or module in packages_distributions()
     if taken or keyword.iskeyword(class_name) or class_name in _TAKEN_CLASSES:
         raise ValueError(f"the name {name!r} is taken by Python or a package in use: choose another")
     return class_name, module

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
+from gymnasium.error import ResetNeeded
 from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
 from numpy.typing import NDArray
@@ -64,6 +65,10 @@ class TextVectorEnv(VectorEnv[Any, Any, Any]):
 
         Returns:
             Observations and Gymnasium's vector ``info`` (each key with a mask ``_key`` of the rows that have it).
+
+        Raises:
+            ResetNeeded: the first reset does not start all rows.
+            ValueError: an unknown option or a bad seed; no row has started anew then.
         """
         seeds = list(seed) if isinstance(seed, Sequence) else [None if seed is None else seed + i for i in self._all]
         if len(seeds) != self.num_envs:
@@ -75,8 +80,13 @@ class TextVectorEnv(VectorEnv[Any, Any, Any]):
             episode_seeds = [episode_seeds] * self.num_envs
         if len(episode_seeds) != self.num_envs:
             raise ValueError(f"there are {len(episode_seeds)} episode seeds for num_envs={self.num_envs}")
+        each_options = [{**options, "episode_seed": episode_seed} for episode_seed in episode_seeds]
+        for i in chosen:
+            self.rows[i]._check_reset(seeds[i], each_options[i])
+        if any(row._episode_seed is None for i, row in enumerate(self.rows) if i not in chosen):
+            raise ResetNeeded("the first reset must start all rows: leave out options['reset_mask']")
         self._ended[chosen] = False
-        self._converse(chosen, lambda i: self.rows[i]._begin(seeds[i], {**options, "episode_seed": episode_seeds[i]}))
+        self._converse(chosen, lambda i: self.rows[i]._begin(seeds[i], each_options[i]))
         infos: dict[str, Any] = {}
         for i in chosen:
             infos = self._add_info(infos, self.rows[i]._info, i)

@@ -54,6 +54,8 @@ class TokenQNetwork(BasePolicy):
             )
         if heads < 1:
             raise ValueError(f"there must be at least 1 head, not {heads!r}")
+        if not value_rate > 0:
+            raise ValueError(f"value_rate must be more than 0, not {value_rate!r}: V would never learn")
         self.reader = TokenReader(observation_space, action_space, **reader)
         self.dueling, self.heads, self.value_rate = dueling, heads, value_rate
         width = self.reader.backbone.hidden_size
@@ -172,8 +174,7 @@ class TokenQPolicy(MaskedPolicy):
         if exploration not in (None, "epsilon_greedy", "softmax"):
             raise ValueError(f"exploration must be 'epsilon_greedy' or 'softmax', not {exploration!r}")
         self.settings: dict[str, Any] = {"backbone": backbone, "kind": kind, "lora": lora, "dtype": dtype}
-        if value_rate is None:
-            value_rate = 1.0 if getattr(observation_space, "max_choices", 0) else 10.0
+        value_rate = default_value_rate(observation_space) if value_rate is None else value_rate
         self.settings.update(frozen=frozen, scale=scale, dueling=dueling, value_rate=value_rate, **more)
         self.exploring: dict[str, Any] = {"exploration": exploration, "epsilon": epsilon, "temperature": temperature}
         network = self._NETWORK(observation_space, action_space, **self.settings)
@@ -265,6 +266,11 @@ def target_of(network: TokenQNetwork) -> TokenQNetwork:
     target.set_training_mode(False)
     target.reader.cached = False  # it reads unrelated steps of the replay buffer
     return target
+
+
+def default_value_rate(observation_space: spaces.Space) -> float:
+    """``value_rate`` of policies that are given none."""
+    return 1.0 if getattr(observation_space, "max_choices", 0) else 10.0
 
 
 def _moved(schedule: tuple[float, float, int], steps: int) -> float:

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from agents.memory.packed import PackedBatch
 from agents.policies.masks import MaskedPolicy, action_logits, states_of
 from agents.policies.optimizer import FusedAdam
-from agents.policies.q_network import TokenQNetwork, target_of
+from agents.policies.q_network import TokenQNetwork, default_value_rate, target_of
 from agents.policies.reader import MASKED, TokenReader
 
 _TEMPERATURE_RATE = 1.0
@@ -32,6 +32,7 @@ class TokenSACPolicy(MaskedPolicy):
         backbone: what ``agents.load_backbone`` takes; ``kind``, ``lora``, ``dtype`` and ``frozen`` go along with it.
         scale: what one nat of log-probability is worth as Q at the start.
         dueling: whether the critics hold advantages against their mean; see ``TokenQNetwork``.
+        value_rate: how fast the critics' ``V`` learns; see ``TokenQPolicy``.
         temperature: the temperature at the start. It weighs entropy in nats against rewards: where a turn costs 0.1,
             one of 0.05 makes it pay to dawdle.
         actor_rate: the actor's learning rate, as a share of the learner's.
@@ -49,6 +50,7 @@ class TokenSACPolicy(MaskedPolicy):
         frozen: bool = False,
         scale: float = 0.1,
         dueling: bool = True,
+        value_rate: float | None = None,
         temperature: float = 0.05,
         actor_rate: float = 0.2,
         optimizer_class: type[torch.optim.Optimizer] = FusedAdam,
@@ -58,10 +60,11 @@ class TokenSACPolicy(MaskedPolicy):
             observation_space, action_space, optimizer_class=optimizer_class, optimizer_kwargs=optimizer_kwargs
         )
         reading: dict[str, Any] = {"backbone": backbone, "kind": kind, "lora": lora, "dtype": dtype, "frozen": frozen}
-        self.settings = {**reading, "scale": scale, "dueling": dueling, "temperature": temperature}
-        self.settings["actor_rate"] = actor_rate
+        value_rate = default_value_rate(observation_space) if value_rate is None else value_rate
+        critics: dict[str, Any] = {"scale": scale, "dueling": dueling, "value_rate": value_rate}
+        self.settings = {**reading, **critics, "temperature": temperature, "actor_rate": actor_rate}
         # The critics come first: they refuse what is not Discrete, with the reason.
-        self.critic = TokenQNetwork(observation_space, action_space, scale=scale, dueling=dueling, heads=2, **reading)
+        self.critic = TokenQNetwork(observation_space, action_space, heads=2, **critics, **reading)
         self.critic_target = target_of(self.critic)
         self.actor = copy.deepcopy(self.critic.reader)
         self.log_temperature = nn.Parameter(torch.tensor(math.log(temperature)))

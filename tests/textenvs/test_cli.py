@@ -77,6 +77,8 @@ def test_new_and_check(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: 
     assert "is there already" in capsys.readouterr().err
     assert main(["new", "Word Hunt"]) == 2
     assert "CamelCase" in capsys.readouterr().err
+    assert main(["new", "Rich"]) == 2
+    assert "a package in use" in capsys.readouterr().err
 
 
 def test_check_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:

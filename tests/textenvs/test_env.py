@@ -505,3 +505,28 @@ def test_a_snapshot_of_something_else_is_refused() -> None:
         env.step("hi")
     with pytest.raises(ValueError, match="the snapshot is of level 'medium'"):
         TextEnv(Toy, level="hard").restore(state)
+    env.reset(seed=0)
+    env.step("hi")
+    with pytest.raises(ValueError, match="taken with other keywords"):
+        TextEnv(Toy, reply="Again!").restore(env.snapshot())
+
+
+def test_snapshots_of_a_narrow_window_are_exact() -> None:
+    """The window may have been made room in more than once within one utterance."""
+    keywords: dict[str, Any] = {"action_level": "token", "window": 48, "max_utterance_tokens": 32}
+    for seed in range(40):
+        rng = np.random.default_rng(seed)
+        env = TextEnv(Open, **keywords, max_turns=6)
+        env.reset(seed=seed)
+        while not env._ended:
+            for token in [*rng.integers(20, 2000, int(rng.integers(0, 31))), env.tokenizer.end_id]:
+                observation = env.step(int(token))[0]
+            assert same(TextEnv(Open, **keywords, max_turns=6).restore(env.snapshot()), observation)
+
+
+def test_a_snapshot_in_text_goes_on_in_tokens() -> None:
+    text, tokens = TextEnv(Toy, as_text=True), TextEnv(Toy)
+    for env in (text, tokens):
+        env.reset(seed=0)
+        observation = env.step("hello there")[0]
+    assert same(TextEnv(Toy).restore(text.snapshot()), observation)

@@ -22,6 +22,13 @@ from textenvs import parsing
         ("a hundred", 100),
         ("one hundred and five", 105),
         ("one thousand", 1000),
+        ("two thousand five hundred", 2500),
+        ("one thousand two hundred and thirty four", 1234),
+        ("one hundred thousand", 100_000),
+        ("twelve hundred and five", 1205),
+        ("a hundred, a hundred", 100),
+        ("1,000", 1000),
+        ("1,00", 1),
         ("-5", -5),
         ("guess-5", 5),
         ("12345678901", 123456789),
@@ -69,6 +76,7 @@ def test_compass_names_the_same_direction() -> None:
 def test_all_numbers_in_digits() -> None:
     assert parsing.numbers("from 2 to -5, or 3-4") == [2, -5, 3, 4]
     assert parsing.numbers("forty two") == []
+    assert parsing.numbers("12,345,678 and 3,4 and 1,2345") == [12_345_678, 3, 4, 1, 2345]
     assert parsing.numbers("12345678901 2") == [123456789, 2]
 
 

@@ -4,11 +4,14 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
+import gymnasium
 import numpy as np
 import pytest
 
-from textenvs import recording
+from tests.textenvs.toys import Toy
+from textenvs import recording, registration
 from textenvs.cli import main
+from textenvs.registration import register_game
 from textenvs.scores import random_player
 
 GUESS = "TextGuessNumber-v0"
@@ -116,6 +119,41 @@ def test_a_minari_dataset() -> None:
         recording.write_minari([], "textenvs/Correction/none-v0")
 
 
+def test_a_game_that_only_this_process_knows_becomes_no_dataset() -> None:
+    minari = pytest.importorskip("minari")
+
+    class Local(Toy):
+        pass
+
+    register_game("TextLocal-v0", Local)
+    try:
+        episodes = list(recording.record("TextLocal-v0", "random", random_player, 1))
+        with pytest.raises(ValueError, match="module of its own"):
+            recording.write_minari(episodes, "local-v0")
+    finally:
+        gymnasium.registry.pop("TextLocal-v0")
+        registration._table.pop("TextLocal-v0")
+    assert minari.list_local_datasets() == {}
+
+
+@pytest.mark.parametrize("dataset", ["foo", "ns/foo", "a b-v0", "../x-v0", "/x-v0"])
+def test_an_id_that_is_none_leaves_nothing(dataset: str, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    pytest.importorskip("minari")
+    code, _, err = run(capsys, "record", GUESS, "--episodes", "1", "--minari", dataset)
+    assert code == 2 and "the id of a Minari dataset must be like" in err
+    assert [*tmp_path.iterdir()] == []
+
+
+def test_a_dataset_that_exists_is_found_before_anything_is_played(capsys: pytest.CaptureFixture[str]) -> None:
+    pytest.importorskip("minari")
+    file = Path(f"recordings/{GUESS}-medium-expert.jsonl")
+    assert run(capsys, "record", GUESS, "--episodes", "1")[0] == 0
+    first = file.read_bytes()
+    assert file.stat().st_mode & 0o777 == 0o644
+    code, _, err = run(capsys, "record", GUESS, "--episodes", "1", "--seed", "7")
+    assert code == 2 and "exists" in err and file.read_bytes() == first
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -133,6 +171,25 @@ def test_a_minari_dataset() -> None:
 def test_mistakes(arguments: tuple[str, ...], message: str, capsys: pytest.CaptureFixture[str]) -> None:
     code, _, err = run(capsys, *arguments)
     assert code == 2 and message in err and err.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        ({"env": "TextMine-v0"}, "TextMine"),
+        ({"kwargs": {"lvl": "easy"}}, "has no keyword 'lvl'"),
+        ({"kwargs": {"level": "none"}}, "level must be 'easy'"),
+        ({"kwargs": 3}, "line 1: not a recorded episode: its kwargs is 3"),
+        ({"rewards": None}, "line 1: not a recorded episode: its rewards is None"),
+    ],
+)
+def test_a_recording_that_cannot_be_played(
+    changed: dict[str, object], message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    episode = next(recording.record(GUESS, "random", random_player, 1))
+    Path("odd.jsonl").write_text(json.dumps({**json.loads(episode.to_json()), **changed}))
+    code, _, err = run(capsys, "replay", "odd.jsonl")
+    assert code == 2 and err.startswith("textenvs: error: odd.jsonl") and message in err
 
 
 @pytest.mark.parametrize("line", ["{", "[]", '{"env": "x"}'])

@@ -73,6 +73,15 @@ def test_contributed_games(monkeypatch: pytest.MonkeyPatch) -> None:
         with pytest.raises(ValueError, match="is taken by"):
             register_game("TextToy-v0", Open)
         assert "TextToy-v0" in ids()
+        assert json.loads(gymnasium.spec("TextToy-v0").to_json())["kwargs"] == {"game": "tests.textenvs.toys:Toy"}
+        known = ids()
+        with pytest.raises(ValueError, match="CartPoleEnv in Gymnasium"):
+            register_game("CartPole-v1", Toy)
+        with pytest.raises(ValueError, match="cannot be an id"):
+            register_game("my game!", Toy)
+        with pytest.raises(TypeError, match=r"subclass of textenvs\.Game"):
+            register_game("TextInt-v0", int)  # type: ignore[arg-type]
+        assert ids() == known
         assert isinstance(gymnasium.make("TextOpen-v0").unwrapped.game, Open)  # type: ignore[attr-defined]
         assert gymnasium.make("TextToy-v0", size=3).unwrapped.game.size == 3  # type: ignore[attr-defined]
     finally:

@@ -153,6 +153,22 @@ def test_the_stream_is_the_chat_template_s_own_rendering(generation: str) -> Non
         done = terminated or truncated
 
 
+def test_a_space_before_the_end_token_is_not_the_end() -> None:
+    source = chat()
+    source.chat_template = (
+        "{% for m in messages %}{% if m['role'] == 'user' %}{{ '<|im_start|>' + m['content'] + ' [/INST]' }}"
+        "{% else %}{{ ' ' + m['content'] + ' ' + eos_token }}{% endif %}{% endfor %}"
+    )
+    tokenizer = load_tokenizer(source)
+    assert source.convert_ids_to_tokens(tokenizer.end_id) == "<|im_end|>"
+    assert source.decode(tokenizer.env_prefix) == "<|im_start|>"
+    env = TextEnv("textenvs.games.board.nim:Nim", tokenizer=source, max_utterance_tokens=64)
+    env.reset(seed=0)
+    said = env.game.expert_action()
+    env.step(env.expert_action())
+    assert env.transcript[1] == ("agent", said)
+
+
 def test_without_a_template_a_plain_layout_closed_by_eos() -> None:
     source = plain()
     tokenizer = load_tokenizer(source)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from gymnasium.error import ResetNeeded
 from gymnasium.utils.env_checker import data_equivalence
-from gymnasium.vector import AutoresetMode, SyncVectorEnv
+from gymnasium.vector import AsyncVectorEnv, AutoresetMode, SyncVectorEnv
 
 from tests.textenvs.toys import Toy
 from textenvs.env import ACTION_LEVELS, TextEnv
@@ -157,6 +157,26 @@ def test_masks_attributes_and_episode_seeds() -> None:
 def test_wrong_resets(keywords: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         TextVectorEnv(2, Toy).reset(**keywords)
+
+
+def test_a_refused_reset_starts_no_row() -> None:
+    env = TextVectorEnv(2, Toy)
+    with pytest.raises(ResetNeeded, match="the first reset must start all rows"):
+        env.reset(options={"reset_mask": np.array([True, False])})
+    env.reset(seed=0)
+    before = env.rows[0].snapshot()
+    for keywords in ({"options": {"episode_seed": [5, -1]}}, {"seed": [3, -1]}, {"options": {"episode_sed": 1}}):
+        with pytest.raises(ValueError, match=r"must be an integer of at least 0|unknown reset option"):
+            env.reset(**keywords)  # type: ignore[arg-type]
+        assert env.rows[0].snapshot() == before
+
+
+def test_texts_in_shared_memory_are_refused_with_the_mend() -> None:
+    with pytest.raises(ValueError, match="shared_memory=False"):
+        AsyncVectorEnv([lambda: TextEnv(Toy, as_text=True)] * 2)
+    env = AsyncVectorEnv([lambda: TextEnv(Toy, as_text=True)] * 2, shared_memory=False)
+    assert all("please" in text for text in env.reset(seed=0)[0])
+    env.close()
 
 
 @pytest.mark.parametrize("id", ids())

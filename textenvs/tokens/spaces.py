@@ -7,6 +7,8 @@ from typing import Any
 
 import numpy as np
 from gymnasium import spaces
+from gymnasium.error import CustomSpaceError
+from gymnasium.vector.utils import create_shared_memory
 from numpy.typing import NDArray
 
 
@@ -181,3 +183,9 @@ class UnicodeText(spaces.Text):
 
     def __repr__(self) -> str:
         return f"UnicodeText(max_length={self.max_length})"
+
+
+@create_shared_memory.register(UnicodeText)
+def _refuse_shared_memory(space: UnicodeText, n: int = 1, ctx: Any = None) -> Any:
+    """Gymnasium's shared memory of texts is read once and never again; its own error then names the mend."""
+    raise CustomSpaceError("texts cannot be shared between processes: pass shared_memory=False")

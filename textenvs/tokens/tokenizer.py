@@ -194,7 +194,10 @@ class HuggingFaceTokenizer(Tokenizer):
     def _set_format(self, source: Any) -> None:
         if getattr(source, "chat_template", None):
             opening, agent, turn = _chat_pieces(source)
-            end, *env = self._parse(turn) or [source.eos_token_id]
+            ids = self._parse(turn) or [source.eos_token_id]
+            if ids[0] not in source.all_special_ids and source.eos_token_id in ids:
+                del ids[: ids.index(source.eos_token_id)]  # a space before the token that ends an utterance
+            end, *env = ids
         else:
             end = source.eos_token_id if source.eos_token_id is not None else source.sep_token_id
             start = source.bos_token or source.cls_token or ""

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from textenvs.parsing import MAX_CHARACTERS, number
+from textenvs.parsing import MAX_CHARACTERS, number, without_commas
 
 OPERATIONS = "+-*/"
 MAX_VALUE = 10**9  # what is drawn stays below
@@ -27,7 +27,6 @@ _NAMES = {
     "−": "-",
 }
 _NAMED = re.compile(r"\b(?:plus|minus|times|divided by|over)\b|(?<![a-z])x(?![a-z])|[×÷−]")
-_COMMA = re.compile(r"(?<=\d),(?=\d{3}(?!\d))")
 _NUMBER = re.compile(r"[0-9]+(?:\.[0-9]+)?|\.[0-9]+")
 _SYMBOL = re.compile(rf"{_NUMBER.pattern}|ans\b|\S")
 _SAID = re.compile(rf"(?:(?<![\w).])-)?(?:{_NUMBER.pattern})")
@@ -104,7 +103,7 @@ def evaluate(text: str, answer: Fraction | None = None) -> Fraction:
     Raises:
         ValueError: it is no expression, or too large; the message says which.
     """
-    plain = _NAMED.sub(lambda name: _NAMES[name[0]], _COMMA.sub("", text[:MAX_CHARACTERS].lower()))
+    plain = _NAMED.sub(lambda name: _NAMES[name[0]], without_commas(text[:MAX_CHARACTERS].lower()))
     return _Parser(_SYMBOL.findall(plain.rstrip("=?!. \n")), answer).read()
 
 
@@ -120,7 +119,7 @@ def show(value: Fraction) -> str:
 def last_number(text: str) -> Fraction | None:
     """The last number in digits that a text has, or without digits the first in words."""
     text = text[:MAX_CHARACTERS].lower().replace("−", "-")
-    plain = re.sub(r"\bminus (?=[0-9])", "-", _COMMA.sub("", text))
+    plain = re.sub(r"\bminus (?=[0-9])", "-", without_commas(text))
     if said := _SAID.findall(plain):
         return Fraction(said[-1])
     spelled = number(text)
