@@ -35,7 +35,8 @@ class TokenSACPolicy(MaskedPolicy):
         value_rate: how fast the critics' ``V`` learns; see ``TokenQPolicy``.
         temperature: the temperature at the start. It weighs entropy in nats against rewards: where a turn costs 0.1,
             one of 0.05 makes it pay to dawdle.
-        actor_rate: the actor's learning rate, as a share of the learner's.
+        actor_rate: the actor's learning rate, as a share of the learner's; ``None`` takes 0.05 at token level, where the
+            actor can speak already and critics of a thousand tokens are slow to know better, and 0.2 at choice level.
     """
 
     def __init__(
@@ -52,7 +53,7 @@ class TokenSACPolicy(MaskedPolicy):
         dueling: bool = True,
         value_rate: float | None = None,
         temperature: float = 0.05,
-        actor_rate: float = 0.2,
+        actor_rate: float | None = None,
         optimizer_class: type[torch.optim.Optimizer] = FusedAdam,
         optimizer_kwargs: dict[str, Any] | None = None,
     ) -> None:
@@ -61,6 +62,8 @@ class TokenSACPolicy(MaskedPolicy):
         )
         reading: dict[str, Any] = {"backbone": backbone, "kind": kind, "lora": lora, "dtype": dtype, "frozen": frozen}
         value_rate = default_value_rate(observation_space) if value_rate is None else value_rate
+        if actor_rate is None:
+            actor_rate = 0.2 if getattr(observation_space, "max_choices", 0) else 0.05
         critics: dict[str, Any] = {"scale": scale, "dueling": dueling, "value_rate": value_rate}
         self.settings = {**reading, **critics, "temperature": temperature, "actor_rate": actor_rate}
         # The critics come first: they refuse what is not Discrete, with the reason.

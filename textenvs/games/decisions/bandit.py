@@ -155,8 +155,8 @@ class Bandit(Game):
         )
 
     def instance(self) -> str:
-        """The arms and the best one."""
-        return f"{self._names[self._best]} of {self._story.one}s {' '.join(self._names)}"
+        """The arms; nothing tells at first which is best."""
+        return f"{self._story.one}s {' '.join(self._names)}"
 
     def step(self, action: str) -> Turn:
         """Pull an arm."""

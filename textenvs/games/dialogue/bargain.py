@@ -152,8 +152,8 @@ class Bargain(Game):
         return f"{deed} {self._thing}. it is {told}, {steps}. {says} {self._price(self._asked)}. your price?"
 
     def instance(self) -> str:
-        """The thing, its prices and both limits."""
-        return f"{self._thing} {self._base} {self._step} {self._worth} {self._limit}"
+        """The thing, its prices and your limit; the partner's is not told."""
+        return f"{self._thing} {self._base} {self._step} {self._worth}"
 
     def step(self, action: str) -> Turn:
         """Name a price, accept, refuse or leave; the partner answers."""
