@@ -90,6 +90,11 @@ def nearest(word: str, vocabulary: tuple[str, ...]) -> str:
     return next(iter(difflib.get_close_matches(word, near, n=1, cutoff=0.8)), word)
 
 
+def mended(word: str, vocabulary: tuple[str, ...]) -> str:
+    """``nearest`` for a word of five letters or more, or a plural of four; shorter ones are mostly no misspellings."""
+    return nearest(word, vocabulary) if len(word) > 4 or (len(word) == 4 and word.endswith("s")) else word
+
+
 def _spelled(spoken: list[str]) -> int | None:
     """The first number told in words: ``forty two``, ``a hundred``, ``two thousand three hundred and five``."""
     thousands, rest = 0, None  # what a "thousand" closed, and what was said since

@@ -107,6 +107,14 @@ def test_near_spellings() -> None:
     assert parsing.nearest("banana", known) == "banana"
 
 
+def test_short_words_are_no_misspellings() -> None:
+    known = ("east", "net", "oak", "paper")
+    assert [parsing.mended(word, known) for word in ("eat", "next", "ok", "nets", "papr", "pape")] == [
+        *("eat", "next", "ok", "net", "papr", "pape")
+    ]
+    assert parsing.mended("papre", known) == "paper"
+
+
 @given(st.text())
 def test_any_text_can_be_read(text: str) -> None:
     for read in (parsing.words, parsing.numbers, parsing.number, parsing.direction, parsing.compass):

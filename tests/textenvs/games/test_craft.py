@@ -86,6 +86,7 @@ UNUSABLE = "say get and how many of a raw material, craft and an item, or invent
         ("get wool and straw", UNUSABLE),
         ("get and craft rope", UNUSABLE),
         ("rope", UNUSABLE),
+        ("get ten wool, ok", "got 10 wool."),
         ("craft ladder", UNUSABLE),
     ],
 )

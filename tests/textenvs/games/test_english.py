@@ -32,7 +32,13 @@ def test_common_words_come_first_and_inflections_last() -> None:
         ("crane crane", "crane"),
         ("c r a n e", "crane"),
         ("C-R-A-N-E", "crane"),
+        ("my first guess is crane", "crane"),
+        ("let's start with crane", "crane"),
+        ("my third guess: trxne", "trxne"),
         ("about", "about"),
+        ("first", "first"),
+        ("my guess is Start", "start"),
+        ("first or start", None),
         ("trxne", "trxne"),
         ("not trxne but crane", "crane"),
         ("about a guess", None),
@@ -49,6 +55,12 @@ def test_reading_a_word(said: str, word: str | None) -> None:
 def test_ignored_words_count_only_alone() -> None:
     assert read_word("change cold to cord", 4, ["cold"]) == "cord"
     assert read_word("cold", 4, ["cold"]) == "cold"
+
+
+def test_words_around_a_move() -> None:
+    assert read_word("my next move is cold", 4) == "cold"
+    assert read_word("I say: gun", 3) == "gun"
+    assert read_word("now use", 3) is None
 
 
 @given(st.text(), st.sampled_from(LENGTHS))

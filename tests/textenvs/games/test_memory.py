@@ -126,6 +126,21 @@ def test_reading(text: str, answer: str | None) -> None:
     assert _read(text, _KINDS[1].values) == answer
 
 
+@pytest.mark.parametrize(
+    ("text", "answer"),
+    [
+        ("7", "7"),
+        ("it is seven", "7"),
+        ("5 plus 2 is 7", "7"),
+        ("five plus two is seven", "7"),
+        ("7 is 5+2", "7"),
+        ("room?", None),
+    ],
+)
+def test_reading_a_sum(text: str, answer: str | None) -> None:
+    assert _read(text, _SUMS) == answer
+
+
 @given(st.lists(st.text(), max_size=8))
 def test_any_text_is_answered(texts: list[str]) -> None:
     game = start(delay=2)

@@ -100,7 +100,8 @@ class Memory(Game):
 
     Free text. Whatever is said to the opening and to a fact, the game goes on. For a task and a question the text has
     to name one word of the kind asked for (``red``, ``I think it's Red.``, small misspellings allowed), or a number
-    (``12``, ``room twelve``). A question answered by no such word, or by several, is asked again, which costs a turn.
+    (``12``, ``room twelve``; for a sum the largest counts, as in ``5 plus 2 is 7``). A question answered by no such
+    word, or by several, is asked again, which costs a turn.
 
     The admissible utterances are ``ok``, and for a task or a question all twelve words of the kind (eleven sums).
 
@@ -224,8 +225,9 @@ def _task(rng: np.random.Generator) -> _Task:
 
 
 def _read(text: str, answers: tuple[str, ...]) -> str | None:
-    """The one answer that a text names; of numbers any."""
+    """The one answer that a text names; of numbers any, and of those with a sum the sum, the largest."""
     if answers[0].isdigit():
-        named = number(text)
+        several = (number(word) for word in words(text)) if answers == _SUMS else (number(text),)
+        named = max((each for each in several if each is not None), default=None)
         return None if named is None else str(named)
     return option(" ".join(nearest(word, answers) for word in words(text)), answers)

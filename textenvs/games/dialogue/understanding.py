@@ -49,6 +49,7 @@ _SLOTS = {
 _SLOT_OF = {word: slot for slot, words in _SLOTS.items() for word in words.split()}
 # words that also occur in questions about other slots: they count only where nothing sharper stands
 _VAGUE = _words("to from where when part long leave leaving going travel arrive arriving eat town")
+_GO = _words("go headed traveling travelling")  # they ask for a destination where no slot is named
 _BOOK = _words("book booked booking reserve reserved reserving reservation confirm confirmed")
 _MAY_I = _words("shall should may can could would want")
 _LOOK_UP = _words("look lookup looking search searching find finding query select database check checking list show")
@@ -102,7 +103,7 @@ class Understanding:
         self._cities = self.values.get("departure", frozenset())
         vocabulary = {*self._words, *self._cities, *(part for name in names for part in name.split() if part.isalpha())}
         self._vocabulary = tuple(sorted({*vocabulary, *_SLOT_OF, *_BOOK, *_LOOK_UP, *_VALUES}))
-        self._known = frozenset(self._vocabulary) | _FAILED | _NOT | _FOUND | _MAY_I | _ASK | _GREET
+        self._known = frozenset(self._vocabulary) | _FAILED | _NOT | _FOUND | _MAY_I | _ASK | _GREET | _GO
 
     def __call__(self, text: str) -> Act:
         """The act that ``text`` performs; never raises."""
@@ -197,4 +198,6 @@ class Understanding:
             return asked
         if "many" in words:
             return ("people",)
+        if "where" in words and _GO & set(words) and "destination" in self.values:
+            return ("destination",)
         return tuple(slots) if marked else ()

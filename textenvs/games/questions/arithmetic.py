@@ -50,9 +50,9 @@ class Arithmetic(Game):
     ## Action
 
     Free text whose last number is the answer: ``408``, ``it is 1,234.``, ``12*30=360 and 12*4=48, so 408``, ``minus
-    five``. A line that begins with ``work`` (or ``step``, ``let``, ``think``, ``note``) and does not say ``answer`` is
-    working: it is noted, as often as ``working`` allows for each problem. Without a number nothing is understood; this
-    costs a turn.
+    five``, ``negative 5``. A line that begins with ``work`` (or ``step``, ``let``, ``think``, ``note``) and does not
+    say ``answer`` is working: it is noted, as often as ``working`` allows for each problem. Without a number nothing is
+    understood; this costs a turn.
 
     ## Reward
 

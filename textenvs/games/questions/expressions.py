@@ -29,6 +29,7 @@ _NAMES = {
 _NAMED = re.compile(r"\b(?:plus|minus|times|divided by|over)\b|(?<![a-z])x(?![a-z])|[×÷−]")
 _NUMBER = re.compile(r"[0-9]+(?:\.[0-9]+)?|\.[0-9]+")
 _SYMBOL = re.compile(rf"{_NUMBER.pattern}|ans\b|\S")
+_SPACED = re.compile(r"(^|[=:(]|\b(?:answer|equals|is)\b)\s*- +(?=[0-9.])")  # "= - 5", not "9 - 5" or "so - 5"
 _SAID = re.compile(rf"(?:(?<![\w).])-)?(?:{_NUMBER.pattern})")
 
 
@@ -119,11 +120,12 @@ def show(value: Fraction) -> str:
 def last_number(text: str) -> Fraction | None:
     """The last number in digits that a text has, or without digits the first in words."""
     text = text[:MAX_CHARACTERS].lower().replace("−", "-")
-    plain = re.sub(r"\bminus (?=[0-9])", "-", without_commas(text))
+    plain = re.sub(r"\b(?:minus|negative) (?=[0-9])", "-", without_commas(text))
+    plain = _SPACED.sub(r"\1 -", plain)
     if said := _SAID.findall(plain):
         return Fraction(said[-1])
     spelled = number(text)
-    return None if spelled is None else Fraction(-spelled if re.search(r"\bminus\b", text) else spelled)
+    return None if spelled is None else Fraction(-spelled if re.search(r"\b(?:minus|negative)\b", text) else spelled)
 
 
 class _Parser:

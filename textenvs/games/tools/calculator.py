@@ -16,7 +16,7 @@ from textenvs.parsing import MAX_CHARACTERS
 
 _CALCULATE = re.compile(r"\b(?:calc|calculate|calculator|compute|evaluate|work out)\b[:\s]*(.*)", re.DOTALL)
 _ANSWER = re.compile(r"\banswer\b(.*)", re.DOTALL)
-_NUMBER = re.compile(r"[-−]?[0-9][0-9,]*(?:\.[0-9]+)?[.!]?")
+_NUMBER = re.compile(r"(?:[-−] *|(?:minus|negative) )?[0-9][0-9,]*(?:\.[0-9]+)?[.!]?")
 _EXPRESSION = re.compile(r"(?:[-+*/x×÷−().,0-9\s=?]|ans)+")
 _HELP = "say calc and an expression, or answer and a number."
 

@@ -9,11 +9,16 @@ from importlib.resources import files
 from textenvs import parsing
 
 LENGTHS = range(3, 9)
-# Words around the one that is meant: "my guess is crane", "how about crane", "the word is cold".
-_FILLERS = (
-    "about and answer answers can change choose could for from going guess guesses have how into know let letter "
-    "letters like maybe might must next pick play please should sure take that the then there think this try turn want "
-    "what will with word words would you"
+# Words around the one that is meant: "my guess is crane", "how about crane", "the word is cold"; and those around
+# even these: "my first guess is crane".
+_FILLERS = tuple(
+    words.split()
+    for words in (
+        "about and answer answers can change choose could for from going guess guesses have how into know let letter "
+        "letters like maybe might must next pick play please should sure take that the then there think this try turn "
+        "want what will with word words would you",
+        "fifth final first fourth here last move now opening say second sixth start third use using",
+    )
 )
 
 
@@ -46,7 +51,7 @@ def read_word(text: str, length: int, ignored: Collection[str] = ()) -> str | No
     if len(said) == length and all(len(word) == 1 for word in said):
         said = ["".join(said)]
     found = list(dict.fromkeys(word for word in said if len(word) == length and word.isalpha()))
-    for unlikely in (ignored, _FILLERS.split()):
+    for unlikely in (ignored, *_FILLERS):
         found = [word for word in found if word not in unlikely] or found
     found = [word for word in found if is_listed(word)] or found
     return found[0] if len(found) == 1 else None
