@@ -89,6 +89,7 @@ def test_arms_pay_as_often_as_told(best: int) -> None:
         ("red", 0),
         ("I'd like the PINK one, please.", 1),
         ("blu", 2),
+        ("back to blue from ret", 2),
         ("2", 1),
         ("machine number three", 2),
         ("the pink one or the red one", None),

@@ -183,7 +183,9 @@ class Bandit(Game):
         return 50 * (1 + sign * self.gap)
 
     def _read(self, text: str) -> int | None:
-        named = option(" ".join(nearest(word, self._names) for word in words(text)), self._names)
+        named = option(text, self._names) or option(
+            " ".join(nearest(word, self._names) for word in words(text)), self._names
+        )
         if named is not None:
             return self._names.index(named)
         place = None if any(name in words(text) for name in self._names) else number(text)

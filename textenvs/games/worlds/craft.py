@@ -11,7 +11,7 @@ from typing import Any, ClassVar, NamedTuple
 import numpy as np
 
 from textenvs.game import Game, Turn
-from textenvs.parsing import mended, number, option, words
+from textenvs.parsing import nearest, number, option, words
 
 _GET = {"get", "take", "fetch", "collect", "gather", "grab", "mine"}
 _CRAFT = {"craft", "make", "build", "create", "produce"}
@@ -66,7 +66,7 @@ class Craft(Game):
 
     ## Action
 
-    Free text, in which small misspellings of words of five letters or more do no harm:
+    Free text, in which small misspellings do no harm:
 
     | to | say something like |
     |---|---|
@@ -145,10 +145,12 @@ class Craft(Game):
         """Get, craft or look at what is held."""
         items = (*self._recipes, *self._materials)
         vocabulary = tuple(sorted({*items, *_GET, *_CRAFT, *_SOURCES, "inventory"}))
-        said = [mended(word, vocabulary) for word in words(action)]
+        spelled = words(action)
+        said = [nearest(word, vocabulary) for word in spelled]
         source = next((i for i, word in enumerate(said) if word in _SOURCES and i), len(said))
         verbs = [verb for verb in (_GET, _CRAFT) if verb & set(said)]
-        item = option(" ".join(said[:source] if verbs == [_CRAFT] else said), items)
+        end = source if verbs == [_CRAFT] else len(said)
+        item = option(" ".join(spelled[:end]), items) or option(" ".join(said[:end]), items)
         if item is None and ("inventory" in said or said == ["i"]):
             return Turn(f"you hold {_listed(self._held) or 'nothing'}.")
         if len(verbs) != 1 or item is None:
