@@ -35,8 +35,8 @@ class TokenSACPolicy(MaskedPolicy):
         value_rate: how fast the critics' ``V`` learns; see ``TokenQPolicy``.
         temperature: the temperature at the start. It weighs entropy in nats against rewards: where a turn costs 0.1,
             one of 0.05 makes it pay to dawdle.
-        actor_rate: the actor's learning rate, as a share of the learner's; ``None`` takes 0.05 at token level, where the
-            actor can speak already and critics of a thousand tokens are slow to know better, and 0.2 at choice level.
+        actor_rate: the actor's learning rate, as a share of the learner's; ``None`` takes 0.05 at token level, where
+            the actor can speak already and critics of a thousand tokens learn slowly, and 0.2 at choice level.
     """
 
     def __init__(
