@@ -61,8 +61,8 @@ class Bargain(Game):
 
     Free text. A price is an offer: ``45``, ``how about 45 dollars?``, ``i could go to forty``, ``no, 1,200 is my last
     word``, ``not more than 45``; of several the last one counts, but not one that is turned down (``not 50 but 45``,
-    ``i won't pay 50``). A price between two steps counts as the one better for you; one that meets the partner's
-    counts as a yes.
+    ``i won't pay 50``, ``50 is too much``) or asked about (``why 50?``). A price between two steps counts as the one
+    better for you; one that meets the partner's counts as a yes.
     ``deal``, ``ok``, ``i'll take it`` accept the partner's price; ``no``, ``that is too much`` or a question let it
     answer without an offer; ``i walk away``, ``goodbye`` end it. A price worse than what the thing is worth to you, and
     other text, are refused.

@@ -13,25 +13,51 @@ from textenvs.parsing import MAX_CHARACTERS, number
 STRIDE = 3  # steps that the partner goes at most in one turn
 _THOUSANDS = re.compile(r"(?<=[0-9]),(?=[0-9]{3}\b)")
 _AMOUNT = re.compile(r"(?<![0-9.])([0-9]{1,7}(?:\.[0-9]{1,2})?)[0-9]*(k\b)?")
-_DENIED = re.compile(r"(?:\b(?:not|never|cannot|cant|wont|instead of|rather than)|n't)(?: \w+)? [$€£]?$")
+_NO = r"(?:\b(?:not|never|cannot|cant|dont|wont)|n't)"
+_WILLING = "able|afford|agree|even|go|going|have|just|like|possibly|prepared|ready|really|to|up|want|willing|wish"
+# What is said before a price that is turned down or asked about, before one that is one only if nothing before it in
+# the clause makes it a limit, and after one.
+_DENIED = re.compile(
+    rf"(?:{_NO}(?: (?:{_WILLING}))*(?: (?!above|below|beyond|exceed|over|past|under)\w+)?"
+    r"|\b(?:instead of|rather than)(?: \w+)?|\bwhy(?! not| dont)(?: \w+){0,4}) [$€£]?$"
+)
+_BEYOND = re.compile(r"\b(?:less than|more than|under|below) [$€£]?$")
+_LIMITED = re.compile(rf"(?:{_NO}|\b(?:no|nothing|refuse|unable))\b[^,.;:!?]*$")
+_TOO_MUCH = re.compile(
+    r"(?: dollars| euros)?(?:'s| is| are| seems| sounds| would be)?"
+    r"(?: (?:a bit|a little|far|just|much|really|simply|still|way))* too (?:much|high|low|little|expensive|steep)\b"
+    r"|(?: dollars| euros)?(?:'s| is| would be) "
+    r"(?:(?:more|less) than (?:i|we|my|it)|(?:\w+ )?(?:high|steep|expensive))\b"
+)
+_YOURS = re.compile(r"\bis [$€£]?[0-9.]+k?(?: dollars| euros)? (?:really )?(?:the|your|final|firm|fixed|negotiable)\b")
 
 
 def read_offer(text: str) -> float | str:
     """The price that a text offers, else its ``stance``.
 
-    Of several prices the last one counts; one that is turned down (``not 50``, ``i won't pay 50``, ``instead of 50``)
-    does not, unless as a limit (``not more than 50``).
+    Of several prices the last one counts; one that is turned down (``not 50``, ``i won't pay 50``, ``instead of 50``,
+    ``50 is too much``, ``less than 50``) or asked about (``why 50?``, ``is 50 your last price?``) does not, unless as a
+    limit (``not more than 50``).
     """
-    text = _THOUSANDS.sub("", text[:MAX_CHARACTERS].lower().replace("’", "'"))
+    text = _YOURS.sub("is it your", _THOUSANDS.sub("", text[:MAX_CHARACTERS].lower().replace("’", "'")))
     amounts = [
         float(found[1]) * (1000 if found[2] else 1)
         for found in _AMOUNT.finditer(text)
-        if not _DENIED.search(text[: found.start()])
+        if not _turned_down(text[: found.start()], text[found.end() :])
     ]
     if amounts:
         return amounts[-1]
     spelled = None if _AMOUNT.search(text) else number(text)
-    return spelled if spelled is not None and spelled > 1 else stance(text)  # "one" is mostly a pronoun
+    if spelled is not None and spelled > 1:  # "one" is mostly a pronoun
+        return spelled
+    said = stance(text)
+    return "refuse" if said == "unknown" and _AMOUNT.search(text) else said
+
+
+def _turned_down(before: str, after: str) -> bool:
+    """Whether a price between these two is no offer."""
+    beyond = _BEYOND.search(before)
+    return bool(_DENIED.search(before) or _TOO_MUCH.match(after) or (beyond and not _LIMITED.search(before)))
 
 
 @lru_cache(maxsize=512)
