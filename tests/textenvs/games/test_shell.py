@@ -62,6 +62,13 @@ def start(goal: Directory, clues: list[Any], **knobs: Any) -> Shell:
         ("grep amb", "nothing found"),
         ("grep salt home/map", "/home/map: wool salt"),
         ("search for the word tea", "/row: tea"),
+        ("**`cat row`**.", "tea"),
+        ('"cat docs/page."', "amber bell"),
+        ("cat 'row'.", "tea"),
+        ("'cat' 'row'", "tea"),
+        ("ls .", "docs/, home/, row"),
+        ("cd docs/..", "in /"),
+        ("ls docs/old/.", "empty"),
         ("`rm row`", "ok"),
         ("delete the directory docs", "ok"),
     ],
@@ -83,6 +90,7 @@ def test_what_commands_print(line: str, reply: str) -> None:
         ("rm docs", "say rm -r"),
         ("cp docs x", "say cp -r"),
         ("rm *", "whole names"),
+        ("rm home/*.", "whole names"),
         ("rm row; ls", "one command"),
         ("ls && pwd", "one command"),
         ("cat row | grep tea", "one command"),
@@ -107,6 +115,14 @@ def test_what_is_refused_changes_nothing(line: str, reason: str) -> None:
     with pytest.raises(Refused, match=reason):
         shell.run(line)
     assert shell.root == TREE and shell.here == ()
+
+
+@pytest.mark.parametrize(
+    ("line", "path"), [("mkdir new.", ("new",)), ("**mkdir new**", ("new",)), ("echo a b > /docs/x!", ("docs", "x"))]
+)
+def test_what_is_written_around_a_command_is_in_no_name(line: str, path: tuple[str, ...]) -> None:
+    shell = system()
+    assert shell.run(line) == "ok" and shell.node(path) in ({}, "a b")
 
 
 def test_the_current_directory_stays() -> None:
@@ -224,7 +240,8 @@ def test_the_expert_looks_for_what_it_does_not_know_and_for_nothing_else(level: 
     for _ in range(150):
         opening = game.reset(rng)
         goals = opening.split(". you are in")[0].split("; ")
-        looks = sum(1 + 2 * ("named in" in goal) for goal in goals if not goal.startswith("write"))
+        known = ("write", "delete the directory") if game.depth == 1 else ("write",)
+        looks = sum(1 + 2 * ("named in" in goal) for goal in goals if not goal.startswith(known))
         changes = sum(1 + goal.startswith("make") for goal in goals)
         said, told, total, done = play(game)
         assert done and len(said) == looks + changes <= game.max_turns
@@ -232,7 +249,8 @@ def test_the_expert_looks_for_what_it_does_not_know_and_for_nothing_else(level: 
         for i, line in enumerate(said):
             if line.split()[0] in ("mv", "cp", "rm", "cat"):
                 path = next(word for word in line.split()[1:] if word != "-r")
-                assert any(path in text.rstrip(".").replace(":", "").split(" ") for text in told[:i]), said
+                found = any(path in text.rstrip(".").replace(":", "").split(" ") for text in told[:i])
+                assert found or (game.depth == 1 and line.startswith("rm -r")), said
         seen.add(game.instance())
     assert len(seen) == 150
 

@@ -225,6 +225,16 @@ def test_columns_and_kinds_of_numbers() -> None:
     assert game.step("answer select count(*)*1.0, team from player group by team").info["success"]
 
 
+@pytest.mark.parametrize(
+    "said", ["{}.", '"{}"', "'{}.'", "**{}**", "`{};`", 'answer: "{}."', "**answer {}!**", "```sql\n{}\n```\n"]
+)
+def test_what_is_written_around_a_query(said: str) -> None:
+    for sql in (GOLD, "select player from player natural join \"team\" where level=2 and player<>'x'"):
+        game = start()
+        assert game.step(said.format(sql)).text in ("bob; cid.", "right.")
+        assert game._last in (sql, None)
+
+
 def test_a_wrong_answer_query_does_not_end_the_episode() -> None:
     assert start().step("answer select x") == ("error: no such column: x.", -0.05, False, {})
 

@@ -16,6 +16,8 @@ Path: TypeAlias = tuple[str, ...]
 _MOST = 64  # files and directories there is room for
 _SHOWN = 5  # files that grep shows at the most
 _TOKEN = re.compile(r"\"[^\"]*\"|'[^']*'|>+|[^\s>\"']+")
+_STOP = re.compile(r"(?<=[\w\"'*`])[.!]+$")  # of a sentence; not that of "ls ." or "cd .."
+_WRAPPED = re.compile(r"(\*+|[\"'])((?:(?!\1).)*)\1", re.DOTALL)
 _NAME = re.compile(r"[a-z0-9_][a-z0-9_.-]{0,29}")
 _FILLERS = frozenset(
     ["the", "file", "files", "directory", "folder", "to", "into", "in", "for", "called", "named", "word", "all", "me"]
@@ -65,7 +67,7 @@ class FileSystem:
         Raises:
             Refused: it is no command, or cannot be done.
         """
-        line = line[:MAX_CHARACTERS].lower().strip("`$ \n")
+        line = _bare(line[:MAX_CHARACTERS].lower())
         if re.search(r"&&|[;|*?]", line):
             raise Refused("one command at a time, with whole names")
         said = [token.strip("\"'") for token in _TOKEN.findall(line)]
@@ -233,3 +235,12 @@ class FileSystem:
 def show(path: Path) -> str:
     """A path as text."""
     return "/" + "/".join(path)
+
+
+def _bare(line: str) -> str:
+    """A command without a full stop, quotes or markdown around all of it."""
+    for _ in range(3):
+        line = _STOP.sub("", line.strip("`$ \n"))
+        if wrapped := _WRAPPED.fullmatch(line):
+            line = wrapped[2]
+    return line

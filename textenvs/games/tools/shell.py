@@ -55,8 +55,8 @@ class Shell(Game):
     directories), ``echo text > file``, ``grep word`` or ``find name``. ``grep`` and ``find`` look everywhere, or in a
     directory (``find /docs notes``, ``grep amber /docs``), for whole words and names. Paths begin at ``/`` or at the
     current directory. Other options do nothing; plain English does where it has the form of a command (``move the file
-    notes to /docs``, ``delete page``). There are no wildcards, pipes or lists of commands, and there is room for 64
-    files and directories.
+    notes to /docs``, ``delete page``), and a full stop, quotes or markdown around a command do no harm. There are no
+    wildcards, pipes or lists of commands, and there is room for 64 files and directories.
 
     ## Reward
 
@@ -82,10 +82,10 @@ class Shell(Game):
     ## Expert
 
     Exact from the start: one ``find`` or ``grep`` for each thing that has to be found (``find``, ``cat``, ``find`` for
-    what a note names), which no listing or guessing betters on average, and the fewest changes. After mistakes it mends
-    one difference at a time, and writes a lost file anew with the text it had. It always succeeds; its mean return over
-    1000 episodes is 0.96 (easy), 0.90 (medium), 0.85 (hard). Random tokens earn -0.20, -0.40 and -0.60 and never
-    succeeded.
+    what a note names; nothing for a directory where all lie in ``/``, at depth 1), which no listing or guessing betters
+    on average, and the fewest changes. After mistakes it mends one difference at a time, and writes a lost file anew
+    with the text it had. It always succeeds; its mean return over 1000 episodes is 0.96 (easy), 0.90 (medium), 0.85
+    (hard). Random tokens earn -0.20, -0.40 and -0.60 and never succeeded.
 
     ## Source
 
@@ -118,6 +118,8 @@ class Shell(Game):
         """Draw files and goals."""
         self._task = draw_task(self.goals, self.depth, self.files, self.clues, rng)
         self._system = FileSystem(copy.deepcopy(self._task.root))
+        if self.depth == 1:
+            self._system.seen.update(path for path, node in self._system.walk() if isinstance(node, dict))
         self._first = differences(self._task.root, self._task.goal)
         self._progress = 0.0
         price = f", {self.cost:g} each" if self.cost else ""

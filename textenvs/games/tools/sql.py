@@ -57,7 +57,7 @@ class SQL(Game):
 
     Free text with a query in it, from ``select`` (or ``with``) on: ``SELECT name FROM users;``, also behind ``answer``
     (or ``submit``, ``final``, ``done``), which alone hands in the last query; or with ``schema`` (or ``tables``). Case
-    does not matter. Anything else is not understood.
+    does not matter, nor do a full stop, quotes or markdown around a query. Anything else is not understood.
 
     The database can only be read: whatever else is refused, as are recursive queries, functions that depend on time or
     chance, more than 200,000 steps of SQLite's machine, 200 rows or 10,000 characters.
@@ -150,11 +150,12 @@ class SQL(Game):
         """Run a query, hand one in, or tell the columns."""
         said = action[:MAX_CHARACTERS].lower().replace("’", "'").strip("`; \n")
         found = _SELECT.search(said)
+        sql = _bare(found[0]) if found else ""
         spoken = {*words(said[: found.start()] if found else said)}
         if spoken & _HAND_IN and (found or self._last):
-            return self._mark(found[0] if found else str(self._last))
+            return self._mark(sql or str(self._last))
         if found:
-            return self._try(found[0])
+            return self._try(sql)
         if spoken & _HAND_IN:
             return Turn("there is no query to hand in yet.", -self.cost)
         if spoken & _SCHEMA:
@@ -198,6 +199,13 @@ class SQL(Game):
         text = "right." if right else f"no, for example {self._task.question.sql}."
         info = {"success": right, "queries": self._queries}
         return Turn(text, 1.0 if right else _PARTIAL * share, True, info)
+
+
+def _bare(sql: str) -> str:
+    """A query without what is written behind it: a full stop, markdown, a quote that closes nothing in it."""
+    while sql[-1] in "`;.*! \n" or (sql[-1] in "\"'" and sql.count(sql[-1]) % 2):
+        sql = sql[:-1]
+    return sql
 
 
 def _cells(rows: Sequence[Row]) -> list[tuple[str, ...]]:
