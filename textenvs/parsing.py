@@ -23,6 +23,9 @@ _NUMBER_WORDS = {word: n for n, word in enumerate(_ONES.split())} | {
 _COMMA = re.compile(r"(?<=[0-9]),(?=[0-9]{3}(?![0-9]))")
 _DIGITS = re.compile(r"((?:(?<!\S)-)?[0-9]{1,9})[0-9]*")
 _TOKEN = re.compile(r"[a-z]+(?:['’][a-z]+)*|[0-9]+")
+_SENTENCE = re.compile(r"[^.!?;\n]+\??")
+_CLAUSE_END = re.compile(r"[,:]|\b(?:but|so)\b")
+_DENYING = frozenset(("no", "not", "never", "cannot", "cant", "dont", "wont", "without", "before"))
 _COMPASS = {"left": "west", "down": "south", "right": "east", "up": "north"}
 _DIRECTIONS = {
     word: direction
@@ -39,6 +42,13 @@ def words(text: str) -> list[str]:
         plain = unicodedata.normalize("NFKD", plain)
         plain = "".join(char for char in plain if not unicodedata.combining(char))
     return _TOKEN.findall(plain)
+
+
+def asserted(text: str) -> list[str]:
+    """``words`` of what neither asks nor denies: of ``don't stop, go on. is it far?`` only ``go on``."""
+    sentences = _SENTENCE.findall(text[:MAX_CHARACTERS].lower())
+    clauses = [clause for each in sentences if not each.endswith("?") for clause in _CLAUSE_END.split(each)]
+    return [word for said in map(words, clauses) if not any(map(_denies, said)) for word in said]
 
 
 def numbers(text: str) -> list[int]:
@@ -93,6 +103,10 @@ def nearest(word: str, vocabulary: tuple[str, ...]) -> str:
 def mended(word: str, vocabulary: tuple[str, ...]) -> str:
     """``nearest`` for a word of five letters or more, or a plural of four; shorter ones are mostly no misspellings."""
     return nearest(word, vocabulary) if len(word) > 4 or (len(word) == 4 and word.endswith("s")) else word
+
+
+def _denies(word: str) -> bool:
+    return word in _DENYING or word.endswith(("n't", "n’t"))
 
 
 def _spelled(spoken: list[str]) -> int | None:

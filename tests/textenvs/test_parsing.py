@@ -100,6 +100,22 @@ def test_the_option_named(text: str, found: str | None) -> None:
     assert parsing.option(text, ["key", "red key", "lamp"]) == found
 
 
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("Stop now.", "stop now"),
+        ("don't stop, go on", "go on"),
+        ("no luck. stop", "stop"),
+        ("it isn’t far but stop", "stop"),
+        ("shall we stop here, or there?", ""),
+        ("never stop before noon", ""),
+        ("is it far? stop!", "stop"),
+    ],
+)
+def test_what_neither_asks_nor_denies(text: str, said: str) -> None:
+    assert parsing.asserted(text) == said.split()
+
+
 def test_near_spellings() -> None:
     known = ("monday", "sunday", "italian")
     assert parsing.nearest("mondya", known) == "monday"
@@ -117,6 +133,6 @@ def test_short_words_are_no_misspellings() -> None:
 
 @given(st.text())
 def test_any_text_can_be_read(text: str) -> None:
-    for read in (parsing.words, parsing.numbers, parsing.number, parsing.direction, parsing.compass):
+    for read in (parsing.words, parsing.asserted, parsing.numbers, parsing.number, parsing.direction, parsing.compass):
         read(text)
     parsing.option(text, ["key", "red key"])

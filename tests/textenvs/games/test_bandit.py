@@ -97,6 +97,8 @@ def test_arms_pay_as_often_as_told(best: int) -> None:
         ("0", None),
         ("", None),
         ("hired", None),
+        ("let me read that again", None),
+        ("i try the pinkk one", 1),
     ],
 )
 def test_reading(text: str, arm: int | None) -> None:

@@ -136,6 +136,7 @@ def test_the_dark_kills(said: str) -> None:
         ("take troll", "you see no such thing to take."),
         ("examine chest", "chest is closed."),
         ("unlock door and go west", NOT_UNDERSTOOD),
+        ("eat loaf", NOT_UNDERSTOOD),
         ("hello", NOT_UNDERSTOOD),
     ],
 )

@@ -283,6 +283,12 @@ def test_put_looks_at_what_was_dropped_now() -> None:
         ("turn", None),
         ("turn left and toggle", None),
         ("jump", None),
+        ("i will walk on, please", "go forward"),
+        ("move two steps", "go forward"),
+        ("go back", None),
+        ("walk backwards", None),
+        ("go to the red ball", None),
+        ("move away from the wall", None),
     ],
 )
 def test_reading(said: str, action: str | None) -> None:

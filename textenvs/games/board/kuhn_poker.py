@@ -27,6 +27,7 @@ _OPPONENTS = ("any", *_STYLES, "equilibrium")
 _UNBET = {"p": ("check", "pass", "knock"), "b": ("bet", "raise")}
 _BET = {"p": ("fold", "pass", "drop", "quit"), "b": ("call", "bet", "match", "pay")}
 _WORDS = tuple(dict.fromkeys(word for moves in (_UNBET, _BET) for names in moves.values() for word in names))
+_MENDED = tuple(word for word in _WORDS if len(word) > 3 and word != "quit")  # "best" and "quite" are no moves
 _REFERRING = frozenset(("the", "this", "that", "your"))  # "i fold to your bet" names one move
 _NEGATIONS = frozenset(("no", "not", "don't", "don’t", "dont", "never", "won't", "won’t"))
 
@@ -221,6 +222,10 @@ def _read(action: str, moves: Mapping[str, tuple[str, ...]]) -> str | None:
     said = words(action)
     if not _NEGATIONS.isdisjoint(said):
         return None
-    spoken = [nearest(word, _WORDS) for before, word in pairwise(["", *said]) if before not in _REFERRING]
+    spoken = [
+        word if word in _WORDS else nearest(word, _MENDED)
+        for before, word in pairwise(["", *said])
+        if before not in _REFERRING
+    ]
     named = {next((move for move, names in moves.items() if word in names), None) for word in spoken if word in _WORDS}
     return named.pop() if len(named) == 1 else None

@@ -23,6 +23,12 @@ _WORDS = {
 }
 _NAMED = {word: action for action, named in _WORDS.items() for word in named.split()}
 _STEPS = {"go", "move", "walk", "step"}
+_FILLERS = {
+    *words(
+        "i i'll i'd will want must should now then next again once please let let's me us just ok so and it in the a"
+    ),
+    *words("this same direction way on onward onwards further up robot one two three 1 2 3 more steps cell cells to"),
+}
 
 
 class Robot(Game):
@@ -78,8 +84,9 @@ class Robot(Game):
     ## Action
 
     Free text that names one of the six actions: ``turn left``, ``turn right``, ``go forward``, ``pick up``, ``drop``,
-    ``toggle``, also in other words (``walk ahead``, ``take the key``, ``put it down``, ``open the door``). What names
-    several, or none, is not understood. An action that cannot be done has no effect.
+    ``toggle``, also in other words (``walk ahead``, ``walk``, ``take the key``, ``put it down``, ``open the door``).
+    What names several, or none, as ``go to the ball`` does, is not understood. An action that cannot be done has no
+    effect.
 
     ## Reward
 
@@ -209,6 +216,6 @@ def _read(text: str) -> str | None:
     """The one action that a text names."""
     said = words(text)
     named = {_NAMED[word] for word in said if word in _NAMED}
-    if not named and _STEPS & set(said):
+    if not named and _STEPS & set(said) and set(said) <= _STEPS | _FILLERS:
         return "go forward"
     return named.pop() if len(named) == 1 else None

@@ -8,7 +8,7 @@ from typing import Any, ClassVar, NamedTuple
 import numpy as np
 
 from textenvs.game import Game, Turn
-from textenvs.parsing import nearest, number, option, words
+from textenvs.parsing import mended, nearest, number, option, words
 
 
 class _Story(NamedTuple):
@@ -84,9 +84,9 @@ class Bandit(Game):
 
     ## Action
 
-    Free text with the name of one arm in it, small misspellings allowed (``red``, ``I try the lantern``), or without
-    a name its number in the order of the opening (``2``, ``the number two``). Anything else, such as two names, uses up
-    a pull and pays nothing.
+    Free text with the name of one arm in it, small misspellings allowed (``red``, ``I try the lantern``), in a sentence
+    those of five letters or more, or without a name its number in the order of the opening (``2``, ``the number two``).
+    Anything else, such as two names, uses up a pull and pays nothing.
 
     ## Reward
 
@@ -183,12 +183,12 @@ class Bandit(Game):
         return 50 * (1 + sign * self.gap)
 
     def _read(self, text: str) -> int | None:
-        named = option(text, self._names) or option(
-            " ".join(nearest(word, self._names) for word in words(text)), self._names
-        )
+        said = words(text)
+        mend = mended if len(said) > 1 else nearest
+        named = option(" ".join(mend(word, self._names) for word in said), self._names)
         if named is not None:
             return self._names.index(named)
-        place = None if any(name in words(text) for name in self._names) else number(text)
+        place = None if any(name in said for name in self._names) else number(text)
         return place - 1 if place is not None and 1 <= place <= self.arms else None
 
     def _reply(self, text: str, paid: bool) -> Turn:

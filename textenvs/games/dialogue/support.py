@@ -23,7 +23,7 @@ from textenvs.games.dialogue.faults import (
     Problem,
     best,
 )
-from textenvs.parsing import nearest, words
+from textenvs.parsing import asserted, nearest, words
 
 _TECHNICIAN = "send a technician"
 _UNITS = 20  # a probability is told in steps of 5%
@@ -75,7 +75,8 @@ class Support(Game):
 
     Free text that has more than half of the words of one check or fix, small misspellings allowed: ``is the menu
     there, does it appear?``, ``please change the batteries``. What is no question may name the cause instead: ``mend
-    the wrong input``. ``send a technician`` is also ``escalate`` and the like. Anything else is not understood.
+    the wrong input``. ``send a technician`` is also ``escalate`` and the like, but not where that is asked or
+    denied. Anything else is not understood.
 
     ``valid_actions`` lists the checks, the fixes and the technician.
 
@@ -233,9 +234,12 @@ class Support(Game):
             forms += [(("fix", i), cause) for i, cause in enumerate(self._causes)]
         content = [(meant, {*words(form)} - _FILLERS) for meant, form in forms]
         vocabulary = tuple(sorted(set().union(*(known for _, known in content)) | _VISIT))
-        said = {nearest(word, vocabulary) if len(word) > 3 else word for word in words(text)} - _FILLERS
+        said, stated = (
+            {nearest(word, vocabulary) if len(word) > 3 else word for word in spoken} - _FILLERS
+            for spoken in (words(text), asserted(text))
+        )
         if said & _VISIT:
-            return "fix", self.causes - 1
+            return ("fix", self.causes - 1) if stated & _VISIT else ("", 0)
         scores: dict[tuple[str, int], float] = {}
         for meant, known in content:
             scores[meant] = max(scores.get(meant, 0.0), len(said & known) / len(known))

@@ -9,7 +9,7 @@ import numpy as np
 
 from textenvs.game import Game, Turn
 from textenvs.games.dialogue.pupil import TURN_COST, Pupil, model, plan
-from textenvs.parsing import nearest, words
+from textenvs.parsing import asserted, nearest, words
 
 _SUBJECTS = {
     "arithmetic": "counting adding subtracting multiplying dividing",
@@ -74,8 +74,8 @@ class Tutor(Game):
     ## Action
 
     Free text with one skill and a word for what to do, small misspellings allowed: ``explain forks``, ``please teach
-    it the pieces``; ``exercise forks``, ``a quiz on forks``; or ``test``, ``finish the lesson``. Anything else is not
-    understood.
+    it the pieces``; ``exercise forks``, ``a quiz on forks``; or ``test``, ``finish the lesson``. A test that is asked
+    about or denied (``are we done?``, ``no test yet``) and anything else is not understood.
 
     ``valid_actions`` lists an explanation of each skill, an exercise on each, and the test.
 
@@ -213,10 +213,14 @@ class Tutor(Game):
     def _read(self, text: str) -> tuple[str, int]:
         """What to do and with which skill; two empty things for what is not understood."""
         vocabulary = (*self._names, *_VERBS)
-        said = [nearest(word, vocabulary) if len(word) > 4 else word for word in words(text)]
+        said, stated = (
+            [nearest(word, vocabulary) if len(word) > 4 else word for word in spoken]
+            for spoken in (words(text), asserted(text))
+        )
         kinds = {_VERBS[word] for word in said if word in _VERBS}
         named = [name for name in self._names if name in said]
         if not named:
-            return ("test", 0) if kinds == {"test"} else ("", 0)
+            ends = kinds == {"test"} and any(_VERBS.get(word) == "test" for word in stated)
+            return ("test", 0) if ends else ("", 0)
         kinds = kinds - {"test"} or ({"exercise"} if kinds else set())
         return (kinds.pop(), self._names.index(named[0])) if len(kinds) == len(named) == 1 else ("", 0)

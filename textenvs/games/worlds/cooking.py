@@ -74,8 +74,8 @@ class Cooking(Game):
 
     ## Action
 
-    Free text with one command. Case, articles and small misspellings do not matter, and a part of a name will do where
-    it is clear what is meant.
+    Free text with one command. Case, articles and small misspellings do not matter, but for verbs and directions
+    misspelt in fewer than five letters, and a part of a name will do where it is clear what is meant.
 
     | to | say something like |
     |---|---|

@@ -26,6 +26,7 @@ _VERBS = {
     "look": "look l",
     "inventory": "inventory inv i",
 }
+_MISSPELT = 5  # letters of a word that may be taken for a misspelt verb or direction
 _FILLERS = frozenset(words("a an the of some my to in into on onto at from with using through up down off please i"))
 
 
@@ -54,8 +55,10 @@ def read(text: str, names: Mapping[str, str], verbs: Mapping[str, str], known: I
     """
     verb_of = {word: verb for verb, forms in {**_VERBS, **verbs}.items() for word in forms.split()}
     forms = [(name, _content(words(spoken))) for spoken, name in names.items()]
-    vocabulary = tuple(sorted({*verb_of, *WAYS, *_FILLERS, *known, *(word for _, form in forms for word in form)}))
-    said = [nearest(word, vocabulary) for word in words(text)]
+    things = {*_FILLERS, *known, *(word for _, form in forms for word in form)}
+    doings = {*verb_of, *WAYS}
+    several = tuple(sorted(things)), tuple(sorted(things | doings))  # a short word is no misspelt verb or direction
+    said = [word if word in doings else nearest(word, several[len(word) >= _MISSPELT]) for word in words(text)]
     if said in (["i"], ["l"]):
         return Command(verb_of[said[0]])
     nouns, rest = _nouns(_content(said), forms, verb_of)

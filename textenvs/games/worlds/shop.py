@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from itertools import dropwhile
 from typing import Any, ClassVar
@@ -10,7 +11,7 @@ import numpy as np
 
 from textenvs.game import Game, Turn
 from textenvs.games.worlds.catalogue import Product, Request, catalogue, fit, search
-from textenvs.parsing import option, words
+from textenvs.parsing import asserted, option, words
 
 _PER_PAGE, _MOST_RESULTS = 5, 50
 _MOST_CHARACTERS = 45  # of a search in valid_actions
@@ -23,6 +24,8 @@ _BUTTONS = {
     "back": "back return results",
     "buy now": "buy purchase order",
 }
+_BUYING = {*_BUTTONS["buy now"].split()}
+_PURPOSE = re.compile(r"\bin order to\b", re.IGNORECASE)
 
 
 class Shop(Game):
@@ -71,8 +74,8 @@ class Shop(Game):
     | go back to the results | ``click[back]`` |
     | buy it | ``click[buy now]``; ``buy it`` |
 
-    What is not on the page cannot be clicked. ``valid_actions`` lists what can, and searches with the words of the
-    request.
+    What is not on the page cannot be clicked, and nothing is bought by a question or ``don't buy it``.
+    ``valid_actions`` lists what can be clicked, and searches with the words of the request.
 
     ## Reward
 
@@ -158,6 +161,8 @@ class Shop(Game):
         if said and said[0] in _SEARCH and said[1:]:
             return self._search(" ".join(dropwhile(_FILLERS.__contains__, said[1:])))
         clicked = option(action, self._clickable()) or self._button(said)
+        if clicked == "buy now" and not _BUYING & {*asserted(_PURPOSE.sub("to", action))}:
+            clicked = None
         if clicked is None:
             return Turn(f"that cannot be clicked. say search[words]{self._hint()}.")
         return self._click(clicked)
