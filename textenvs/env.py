@@ -72,7 +72,7 @@ class TextEnv(gymnasium.Env[Any, Any]):
     metadata: dict[str, Any] = {"render_modes": ["ansi"], "render_fps": 4}  # noqa: RUF012 (Gymnasium's own type)
     _OPTIONS: ClassVar = ("episode_seed",)
 
-    _opening: str
+    _opening: str = ""
     _exchanges: list[tuple[str, Sequence[int], str]]  # what was said, its ids, the reply
     _writing: list[int]  # the utterance in progress, at token level
     _unstreamed: Sequence[int] | None  # the utterance that the next reply follows; None before the opening

@@ -6,7 +6,6 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
-from gymnasium.error import ResetNeeded
 from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
 from numpy.typing import NDArray
@@ -61,13 +60,12 @@ class TextVectorEnv(VectorEnv[Any, Any, Any]):
         Args:
             seed: row ``i`` is seeded with ``seed + i``, or with ``seed[i]`` of a sequence.
             options: those of ``TextEnv.reset``, where ``episode_seed`` may be a sequence of one for each row; and
-                ``"reset_mask"``, bool ``(num_envs,)``: only these rows start anew.
+                ``"reset_mask"``, bool ``(num_envs,)``: only these rows start anew; one that never did is all padding.
 
         Returns:
             Observations and Gymnasium's vector ``info`` (each key with a mask ``_key`` of the rows that have it).
 
         Raises:
-            ResetNeeded: the first reset does not start all rows.
             ValueError: an unknown option or a bad seed; no row has started anew then.
         """
         seeds = list(seed) if isinstance(seed, Sequence) else [None if seed is None else seed + i for i in self._all]
@@ -83,8 +81,6 @@ class TextVectorEnv(VectorEnv[Any, Any, Any]):
         each_options = [{**options, "episode_seed": episode_seed} for episode_seed in episode_seeds]
         for i in chosen:
             self.rows[i]._check_reset(seeds[i], each_options[i])
-        if any(row._episode_seed is None for i, row in enumerate(self.rows) if i not in chosen):
-            raise ResetNeeded("the first reset must start all rows: leave out options['reset_mask']")
         self._ended[chosen] = False
         self._converse(chosen, lambda i: self.rows[i]._begin(seeds[i], each_options[i]))
         infos: dict[str, Any] = {}

@@ -161,14 +161,23 @@ def test_wrong_resets(keywords: dict[str, Any], message: str) -> None:
 
 def test_a_refused_reset_starts_no_row() -> None:
     env = TextVectorEnv(2, Toy)
-    with pytest.raises(ResetNeeded, match="the first reset must start all rows"):
-        env.reset(options={"reset_mask": np.array([True, False])})
     env.reset(seed=0)
     before = env.rows[0].snapshot()
     for keywords in ({"options": {"episode_seed": [5, -1]}}, {"seed": [3, -1]}, {"options": {"episode_sed": 1}}):
         with pytest.raises(ValueError, match=r"must be an integer of at least 0|unknown reset option"):
             env.reset(**keywords)  # type: ignore[arg-type]
         assert env.rows[0].snapshot() == before
+
+
+def test_a_row_that_never_began_is_padding() -> None:
+    first = {"reset_mask": np.array([True, False])}
+    env = TextVectorEnv(2, Toy)
+    observations, _ = env.reset(options=first)
+    pad = env.rows[0].tokenizer.pad_id
+    assert (observations[1] == pad).all() and (observations[0] != pad).any()
+    with pytest.raises(ResetNeeded):
+        env.step(env.action_space.sample())
+    assert TextVectorEnv(2, Toy, as_text=True).reset(options=first)[0][1] == ""
 
 
 def test_texts_in_shared_memory_are_refused_with_the_mend() -> None:
