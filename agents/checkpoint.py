@@ -8,6 +8,7 @@ import os
 import random
 import tempfile
 from collections import deque
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -40,11 +41,12 @@ def save(model: BaseAlgorithm, path: str | os.PathLike[str]) -> Path:
     if recipe is None:
         raise ValueError("agents.save needs a learner made by agents.make; others are saved by their own model.save")
     try:
-        recipe_text = json.dumps(recipe)
+        recipe_text = json.dumps(recipe, default=os.fspath)
     except TypeError as error:
+        names = ", ".join(_objects(recipe))
         raise ValueError(
-            f"this learner's settings hold an object that cannot be written to a file ({error}): give models and "
-            "tokenizers by name or path"
+            f"this learner's settings hold an object that cannot be written to a file ({names}: {error}): give models "
+            "and tokenizers by name or path, and numbers for functions"
         ) from error
     envs = model.get_env()
     assert envs is not None
@@ -65,6 +67,18 @@ def save(model: BaseAlgorithm, path: str | os.PathLike[str]) -> Path:
     if isinstance(model, OffPolicyAlgorithm):
         state["replay"] = _replay_state(model.replay_buffer)
     return _write(state, Path(path))
+
+
+def _objects(settings: dict[str, Any]) -> Iterator[str]:
+    """The names of what is neither a path nor plain data."""
+    for name, value in settings.items():
+        if isinstance(value, dict):
+            yield from _objects(value)
+            continue
+        try:
+            json.dumps(value, default=os.fspath)
+        except TypeError:
+            yield name
 
 
 def load(path: str | os.PathLike[str]) -> BaseAlgorithm:

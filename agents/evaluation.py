@@ -130,11 +130,13 @@ def evaluate(
         env_kwargs: more keywords of ``gym.make``; with a knob of the game among them there is no score.
 
     Raises:
-        ValueError: fewer than 2 episodes, or a keyword that the environment refuses.
+        ValueError: fewer than 2 episodes, no environment, or a keyword that the environment refuses.
         TypeError: the environment has no such keyword.
     """
     if episodes < 2:
         raise ValueError(f"episodes must be at least 2 for an interval, not {episodes!r}")
+    if num_envs < 1:
+        raise ValueError(f"num_envs must be at least 1, not {num_envs!r}")
     keywords = {**getattr(player, "env_kwargs", {}), **env_kwargs, "level": level, "split": split}
     keywords["action_level"] = player.action_level
     rows: list[Any] = [gym.make(env_id, **keywords).unwrapped for _ in range(min(num_envs, episodes))]

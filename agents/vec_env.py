@@ -101,6 +101,10 @@ class TextVecEnv(VecEnv):
             self._masks = self.envs.action_masks()
         return self._masks
 
+    def observed(self) -> np.ndarray:
+        """``(rows, observation size)``: what is seen now."""
+        return np.array(self.envs._observations())
+
     def get_attr(self, attr_name: str, indices: VecEnvIndices = None) -> list[Any]:
         """An attribute of the chosen rows."""
         return [getattr(row, attr_name) for row in self._chosen(indices)]

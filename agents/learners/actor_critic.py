@@ -12,6 +12,7 @@ from stable_baselines3.common.type_aliases import GymEnv, Schedule
 from stable_baselines3.common.utils import obs_as_tensor, polyak_update
 from torch import Tensor
 
+from agents.learners.ranges import require_positive, require_share
 from agents.memory.rollout import PackedRolloutBuffer
 
 
@@ -65,8 +66,9 @@ class AC(OnPolicyAlgorithm):
         device: torch.device | str = "auto",
         _init_setup_model: bool = True,
     ) -> None:
-        if target_tau is not None and not 0 < target_tau <= 1:
-            raise ValueError(f"target_tau must be above 0 and at most 1, or None, not {target_tau!r}")
+        require_positive(n_steps=n_steps, max_grad_norm=max_grad_norm)
+        if target_tau is not None:
+            require_share(target_tau=target_tau)
         self.batch_size, self.target_tau = batch_size, target_tau
         super().__init__(
             policy,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -11,6 +11,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from agents.learners.episodic import EpisodicAlgorithm
+from agents.learners.ranges import require_positive
 from textenvs.recording import Recording
 
 
@@ -30,6 +31,7 @@ class DPO(EpisodicAlgorithm):
     """
 
     needs_reference = True
+    unused: ClassVar[tuple[str, ...]] = ("batch_size", "vf_coef", "gamma", "gae_lambda")
 
     def __init__(
         self,
@@ -46,6 +48,7 @@ class DPO(EpisodicAlgorithm):
             raise ValueError(f"group_size must be at least 2, to have pairs, not {group_size!r}")
         if beta <= 0:
             raise ValueError(f"beta must be above 0, not {beta!r}")
+        require_positive(pairs=pairs)
         self.beta, self.pairs = beta, pairs
         self.reference: Any = None  # agents.make puts a copy of the starting policy there
         super().__init__(policy, env, group_size=group_size, n_starts=n_starts, **keywords)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -12,6 +12,7 @@ from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
 from stable_baselines3.common.type_aliases import GymEnv, Schedule
 from torch import Tensor
 
+from agents.learners.ranges import require_positive
 from agents.learners.recorded import Reciter, Recorded
 from agents.memory.episodes import EpisodeBuffer
 from agents.vec_env import TextVecEnv
@@ -50,6 +51,7 @@ class EpisodicAlgorithm(OnPolicyAlgorithm):
 
     rollout_buffer: EpisodeBuffer
     policy: Any
+    unused: ClassVar[tuple[str, ...]] = ()  # keywords that change nothing in a learner: agents.make refuses them
     recorded: Recorded | None = None  # agents.make puts the episodes of ``dataset`` there
 
     def __init__(
@@ -75,9 +77,9 @@ class EpisodicAlgorithm(OnPolicyAlgorithm):
         device: torch.device | str = "auto",
         _init_setup_model: bool = True,
     ) -> None:
-        for name, value in (("n_starts", n_starts), ("group_size", group_size), ("n_epochs", n_epochs)):
-            if value < 1:
-                raise ValueError(f"{name} must be at least 1, not {value!r}")
+        require_positive(n_starts=n_starts, group_size=group_size, n_epochs=n_epochs, max_grad_norm=max_grad_norm)
+        if batch_size is not None:
+            require_positive(batch_size=batch_size)
         self.n_starts, self.group_size, self.n_epochs = n_starts, group_size, n_epochs
         self.batch_size = batch_size
         self.to_come: list[int] = []  # of this pass over the lessons, the next one last

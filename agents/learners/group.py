@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from agents.learners.episodic import PART, EpisodicAlgorithm
+from agents.learners.ranges import require_positive
 
 
 class GRPO(EpisodicAlgorithm):
@@ -40,6 +41,8 @@ class GRPO(EpisodicAlgorithm):
         keywords: those of ``EpisodicAlgorithm``.
     """
 
+    unused: ClassVar[tuple[str, ...]] = ("vf_coef", "gae_lambda")
+
     def __init__(
         self,
         policy: Any,
@@ -64,6 +67,11 @@ class GRPO(EpisodicAlgorithm):
         ):
             if value not in known:
                 raise ValueError(f"{name} must be one of {known}, not {value!r}")
+        require_positive(clip_range=clip_range)
+        if clip_range_high is not None:
+            require_positive(clip_range_high=clip_range_high)
+        if kl_coef < 0:
+            raise ValueError(f"kl_coef must be at least 0, not {kl_coef!r}")
         if group_size < 2:
             raise ValueError(f"group_size must be at least 2, to compare episodes, not {group_size!r}")
         self.advantage, self.ratio, self.average = advantage, ratio, average

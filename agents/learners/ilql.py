@@ -13,6 +13,7 @@ from stable_baselines3.common.utils import polyak_update
 from torch import Tensor
 from torch.nn import functional
 
+from agents.learners.ranges import require_positive, require_share
 from agents.memory.packed_replay import PackedReplayBuffer
 from agents.players.imperfect import Teacher
 from agents.policies.implicit_q import TokenImplicitQPolicy
@@ -78,6 +79,8 @@ class ILQL(OffPolicyAlgorithm):
     ) -> None:
         if not 0 < expectile < 1:
             raise ValueError(f"expectile must be between 0 and 1, not {expectile!r}")
+        require_share(tau=tau)
+        require_positive(batch_size=batch_size, max_grad_norm=max_grad_norm)
         self.teacher = Teacher(error)
         self.expectile, self.cql_coef, self.imitation_coef = expectile, cql_coef, imitation_coef
         self.max_grad_norm = max_grad_norm

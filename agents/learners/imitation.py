@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from agents.learners.episodic import EpisodicAlgorithm
+from agents.learners.episodic import PART, EpisodicAlgorithm
 from agents.players.imperfect import Teacher
 from agents.vec_env import TextVecEnv
 from textenvs.recording import Recording
@@ -26,6 +26,8 @@ class BC(EpisodicAlgorithm):
             with ``group_size=1`` the whole file is.
         keywords: those of ``EpisodicAlgorithm``.
     """
+
+    unused: ClassVar[tuple[str, ...]] = ("vf_coef", "gamma", "gae_lambda")
 
     def __init__(self, policy: Any, env: Any, *, error: float = 0.0, top: float = 1.0, **keywords: Any) -> None:
         if not 0 < top <= 1:
@@ -55,12 +57,19 @@ class BC(EpisodicAlgorithm):
         kept = best(buffer.episode_returns, groups, 1.0 if self.recorded else self.top)
         buffer.episode[~np.isin(buffer.episode, np.flatnonzero(kept))] = -1
         losses: list[float] = []
+
+        def loss_of(samples: Any) -> Tensor:
+            _, log_prob, entropy = self.policy.evaluate_actions(samples.observations, samples.actions)
+            losses.append(-log_prob.mean().item())
+            return -log_prob.mean() - self.ent_coef * entropy.mean()
+
+        everything = len(buffer._usable())
         for _ in range(self.n_epochs):
-            for _, samples in buffer.batches(self.batch_size):
-                _, log_prob, entropy = self.policy.evaluate_actions(samples.observations, samples.actions)
-                loss = -log_prob.mean()
-                self.descend(loss - self.ent_coef * entropy.mean())
-                losses.append(loss.item())
+            if self.batch_size is None:
+                self.descend(loss_of(part) * (len(steps) / everything) for steps, part in buffer.batches(PART))
+            else:
+                for _, samples in buffer.batches(self.batch_size):
+                    self.descend(loss_of(samples))
             self._n_updates += 1
         self.logger.record("train/loss", float(np.mean(losses)))
         self.logger.record("train/kept_return", float(buffer.episode_returns[kept].mean()))
@@ -77,6 +86,8 @@ class FilteredBC(BC):
 class ExpertIteration(BC):
     """Samples several episodes from each start state, keeps the best, imitates them, and again (Anthony et al. 2017;
     Gulcehre et al. 2023, "Reinforced Self-Training"; Zelikman et al. 2022, "STaR")."""
+
+    unused: ClassVar[tuple[str, ...]] = (*BC.unused, "error")
 
     def __init__(
         self,

@@ -12,6 +12,7 @@ from stable_baselines3.common.type_aliases import GymEnv, Schedule
 from stable_baselines3.common.utils import polyak_update
 from torch import Tensor
 
+from agents.learners.ranges import require_positive, require_share
 from agents.memory.packed_replay import PackedReplayBuffer
 from agents.policies.reader import MASKED
 from agents.policies.soft_actor_critic import TokenSACPolicy, expectation
@@ -67,6 +68,8 @@ class SACDiscrete(OffPolicyAlgorithm):
     ) -> None:
         if not 0 <= target_entropy <= 1:
             raise ValueError(f"target_entropy is a share: it must be 0 to 1, not {target_entropy!r}")
+        require_share(tau=tau)
+        require_positive(batch_size=batch_size, max_grad_norm=max_grad_norm)
         self.target_entropy, self.learn_temperature = target_entropy, learn_temperature
         self.max_grad_norm = max_grad_norm
         super().__init__(

@@ -6,6 +6,7 @@ import copy
 import difflib
 import inspect
 import os
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -355,11 +356,14 @@ def remake(
         if name not in known:
             close = difflib.get_close_matches(name, [*known, "env_kwargs", "num_envs", "backbone", "dataset"], n=1)
             hint = f"; did you mean {close[0]!r}?" if close else ""
+            hint = ", which it would make no use of" if name in getattr(row.algorithm, "unused", ()) else hint
             raise TypeError(f"{learner} takes no keyword {name!r}{hint}")
     env_kwargs = _fitting(learner, env_id, env_kwargs or {})
     tokenizer = _tokenizer(backbone, env_kwargs)
     defaults = row.settings(env_kwargs["action_level"])
     settings = {**defaults, **overrides}
+    if isinstance(settings.get("train_freq"), list):  # of a saved recipe
+        settings["train_freq"] = tuple(settings["train_freq"])
     own_buffer = settings.get("rollout_buffer_class")
     if (own_buffer and issubclass(own_buffer, PackedRolloutBuffer)) or issubclass(row.algorithm, EpisodicAlgorithm):
         settings["rollout_buffer_kwargs"] = {"seed": seed, **(settings.get("rollout_buffer_kwargs") or {})}
@@ -371,6 +375,8 @@ def remake(
         settings["replay_buffer_kwargs"] = {**own, **defaults.get("replay_buffer_kwargs", {}), **given}
     settings["policy_kwargs"] = {"backbone": backbone, **(settings.get("policy_kwargs") or {})}
     scale = _reward_scale(env_id, env_kwargs.get("level", "medium")) if reward_scale is None else reward_scale
+    if not scale > 0:
+        raise ValueError(f"reward_scale must be above 0, not {scale!r}")
     envs = make_vec_env(env_id, num_envs, seed, scale, **env_kwargs, **tokenizer)
     model = row.algorithm(row.policy, envs, seed=seed, **settings)
     if isinstance(model, OffPolicyAlgorithm):
@@ -447,6 +453,9 @@ def _fitting(learner: str, env_id: str, env_kwargs: Mapping[str, Any]) -> dict[s
         fitting["action_level"] = next(level for level in row.levels if level != "choice" or game.max_choices)
     if fitting["action_level"] not in row.levels:
         raise ValueError(f"{learner} plays the levels {row.levels}, not {fitting['action_level']!r}")
+    if fitting.get("constrain") and not issubclass(row.policy, MaskedPolicy):
+        able = ", ".join(sorted(name for name, each in LEARNERS.items() if issubclass(each.policy, MaskedPolicy)))
+        warnings.warn(f"{learner} says any token, with constrain=True, too: it binds only {able}", stacklevel=3)
     if row.masked and fitting["action_level"] == "token" and game.max_choices:
         fitting.setdefault("constrain", True)
     return fitting
@@ -462,7 +471,8 @@ def keywords(algorithm: type[BaseAlgorithm]) -> dict[str, Any]:
             known = {**own, **known}
             if len(own) == len(parameters):
                 break
-    return {name: default for name, default in known.items() if not name.startswith("_") and name not in _NOT_KEYWORDS}
+    hidden = (*_NOT_KEYWORDS, *getattr(algorithm, "unused", ()))
+    return {name: default for name, default in known.items() if not name.startswith("_") and name not in hidden}
 
 
 def tokenizer_of(backbone: Any) -> Any:

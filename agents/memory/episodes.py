@@ -16,7 +16,8 @@ class EpisodeBuffer(PackedRolloutBuffer):
     """Grows with what is added; only the steps of finished episodes are handed out.
 
     ``episode`` ``(steps, environments)`` int64 numbers the episodes in the order of ``finish``, -1 elsewhere;
-    ``episode_returns`` and ``groups``, each ``(episodes,)``, hold their undiscounted returns and their start states.
+    ``episode_returns`` and ``groups``, each ``(episodes,)``, hold their undiscounted returns, less what ``kl_coef``
+    takes, and their start states.
     """
 
     def reset(self) -> None:
@@ -53,6 +54,10 @@ class EpisodeBuffer(PackedRolloutBuffer):
             setattr(self, name, getattr(self, name)[: self.pos])
         self.buffer_size, self.full = self.pos, True
         super().compute_returns_and_advantage(last_values, dones)
+        if self.kl_coef:  # which has been taken off the rewards
+            usable = self._usable()
+            episode, rewards = self.episode.reshape(-1)[usable], self.rewards.reshape(-1)[usable]
+            self.episode_returns = np.bincount(episode, rewards, len(self.groups)).astype(np.float32)
 
     def _usable(self) -> np.ndarray:
         return np.flatnonzero(self.episode.reshape(-1) >= 0)

@@ -32,6 +32,10 @@ class MaskSource(Protocol):
         """``(rows, actions)`` bool: what may be done now."""
         ...
 
+    def observed(self) -> np.ndarray:
+        """``(rows, observation size)``: what is seen now."""
+        ...
+
 
 class PackedReplayBuffer(ReplayBuffer):
     """Drop-in ``replay_buffer_class`` for Stable-Baselines3's unmodified DQN and sb3-contrib's QRDQN.

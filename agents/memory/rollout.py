@@ -58,6 +58,8 @@ class PackedRolloutBuffer(RolloutBuffer):
             raise TypeError(f"PackedRolloutBuffer needs token observations (TokenSpace), not {observation_space}")
         if discount not in ("turn", "token"):
             raise ValueError(f"discount must be 'turn' or 'token', not {discount!r}")
+        if kl_coef < 0:
+            raise ValueError(f"kl_coef must be at least 0, not {kl_coef!r}")
         self.space = observation_space
         self.discount = discount
         self.kl_coef = kl_coef
@@ -132,7 +134,7 @@ class PackedRolloutBuffer(RolloutBuffer):
         """Generalised advantage estimation; ``last_values`` ``(environments,)``, ``dones`` ``(environments,)``."""
         for row in range(self.n_envs):
             self._close(row)
-        if self.reference is not None:
+        if self.kl_coef:
             self._penalise()
         self.estimate(last_values, dones)
 
@@ -181,6 +183,11 @@ class PackedRolloutBuffer(RolloutBuffer):
 
     @torch.no_grad()
     def _penalise(self) -> None:
+        if self.reference is None:
+            raise ValueError(
+                "kl_coef needs the policy that it holds to: agents.make and agents.load set it; else set "
+                "model.rollout_buffer.reference = copy.deepcopy(model.policy) before learn"
+            )
         for steps, samples in self.batches(_REFERENCE_BATCH):
             _, log_prob, _ = self.reference.evaluate_actions(samples.observations, samples.actions)
             self.rewards.reshape(-1)[steps] -= self.kl_coef * (samples.old_log_prob - log_prob).cpu().numpy()

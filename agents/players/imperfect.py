@@ -55,7 +55,8 @@ class Teacher:
     def actions(self, rows: Sequence[TextEnv], rng: np.random.Generator) -> np.ndarray:
         """An action for each of ``rows``, in their own action space; errors are drawn from ``rng``."""
         self.player.random.rng = rng
-        self.utterances = self.utterances or [""] * len(rows)
+        if len(self.utterances) != len(rows):
+            self.utterances = [""] * len(rows)
         for index, row in enumerate(rows):
             if not row.writing:
                 said = self.player.utterance(row)

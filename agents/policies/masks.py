@@ -41,13 +41,20 @@ class MaskedPolicy(BasePolicy):
             self._given = None
 
     def admissible(self, observations: Tensor) -> Tensor | None:
-        """What may be done ``(rows, actions)`` bool in ``observations`` ``(rows, observation size)``, or ``None``."""
+        """What may be done ``(rows, actions)`` bool in ``observations`` ``(rows, observation size)``, or ``None``.
+
+        Raises:
+            ValueError: the observations are not those of ``mask_source``, and no masks were given.
+        """
         masks = self._given
         if masks is None and self.mask_source is not None:
+            if not np.array_equal(self.mask_source.observed(), observations.cpu().numpy()):
+                raise ValueError(
+                    "this policy has learned among admissible tokens and cannot tell which they are here: give "
+                    "predict(..., action_masks=env.action_masks()), or use agents.evaluate"
+                )
             masks = self.mask_source.action_masks()
-        if masks is None or len(masks) != len(observations):
-            return None
-        return torch.as_tensor(masks, device=observations.device)
+        return None if masks is None else torch.as_tensor(masks, device=observations.device)
 
 
 def states_of(

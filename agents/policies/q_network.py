@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -129,8 +130,8 @@ class TokenQPolicy(MaskedPolicy):
         backbone: what ``agents.load_backbone`` takes; ``kind``, ``lora``, ``dtype`` and ``frozen`` go along with it.
         exploration: ``"epsilon_greedy"`` over what is admissible, or ``"softmax"`` of Q / ``temperature``;
             ``None`` takes epsilon-greedy at choice level and softmax at token level, where a uniform token is noise.
-        epsilon: first and last epsilon, and the number of environment steps between them. A model that can speak plays
-            far better than at random from the start, so most of what it tries is its own.
+        epsilon: a number, or first and last epsilon and the number of environment steps between them. A model that can
+            speak plays far better than at random from the start, so most of what it tries is its own.
         temperature: of the softmax, a number or first, last and the steps between them; the default is 0.3 ``scale``,
             which at token level draws from the language model's probabilities to the power of 3.3, nearly the tokens
             that it likes best. Of tokens that lead to equal returns Q-learning makes equally good ones, so the more of
@@ -159,7 +160,7 @@ class TokenQPolicy(MaskedPolicy):
         dtype: str | None = None,
         frozen: bool = False,
         exploration: str | None = None,
-        epsilon: tuple[float, float, int] = (0.3, 0.05, 1000),
+        epsilon: float | tuple[float, float, int] = (0.3, 0.05, 1000),
         temperature: float | tuple[float, float, int] | None = None,
         scale: float = 0.1,
         dueling: bool = False,
@@ -181,8 +182,10 @@ class TokenQPolicy(MaskedPolicy):
         for name, net in zip(self._NAMES, (network, target_of(network)), strict=True):
             setattr(self, name, net)
         self.exploration = exploration or ("epsilon_greedy" if network.reader.choice_level else "softmax")
-        self.temperature = temperature or 0.3 * scale
-        self.epsilon = epsilon
+        self.temperature = _schedule("temperature", 0.3 * scale if temperature is None else temperature, math.inf)
+        self.epsilon = _schedule("epsilon", epsilon, 1.0)
+        if min(self.temperature[:2]) == 0:
+            raise ValueError(f"temperature must stay above 0, not go {temperature!r}: give a small one")
         self.register_buffer("steps", torch.zeros((), dtype=torch.int64))
         trainable = [parameter for parameter in network.parameters() if parameter.requires_grad]
         self.optimizer = optimizer_class(trainable, lr=lr_schedule(1), **self.optimizer_kwargs)  # type: ignore[call-arg]
@@ -231,8 +234,7 @@ class TokenQPolicy(MaskedPolicy):
 
     def current_temperature(self) -> float:
         """Temperature of the softmax, after the steps taken so far."""
-        fixed = isinstance(self.temperature, int | float)
-        return self.temperature if fixed else _moved(self.temperature, int(self.steps))  # type: ignore[return-value,arg-type]
+        return _moved(self.temperature, int(self.steps))
 
     def set_training_mode(self, mode: bool) -> None:
         """Put the Q-network in training or evaluation mode; the target network stays in evaluation."""
@@ -273,7 +275,20 @@ def default_value_rate(observation_space: spaces.Space) -> float:
     return 1.0 if getattr(observation_space, "max_choices", 0) else 10.0
 
 
+def _schedule(name: str, value: float | Sequence[float], most: float) -> tuple[float, float, int]:
+    """A value's way, which for a number is none.
+
+    Raises:
+        ValueError: it is neither, or leaves 0 to ``most``.
+    """
+    way = (value, value, 1) if isinstance(value, int | float) else tuple(value)
+    if len(way) != 3 or not all(0 <= each <= most for each in way[:2]) or way[2] < 1:
+        bounds = "at least 0" if most == math.inf else f"0 to {most:g}"
+        raise ValueError(f"{name} must be a number, or a first, a last and steps between them, {bounds}, not {value!r}")
+    return way[0], way[1], int(way[2])
+
+
 def _moved(schedule: tuple[float, float, int], steps: int) -> float:
     """A value on its way from the first to the last of ``schedule``, after ``steps`` of its steps."""
     first, last, over = schedule
-    return first + (last - first) * min(steps / max(over, 1), 1.0)
+    return first + (last - first) * min(steps / over, 1.0)

@@ -60,6 +60,8 @@ class TokenSACPolicy(MaskedPolicy):
         super().__init__(
             observation_space, action_space, optimizer_class=optimizer_class, optimizer_kwargs=optimizer_kwargs
         )
+        if not temperature > 0:
+            raise ValueError(f"temperature must be above 0, not {temperature!r}")
         reading: dict[str, Any] = {"backbone": backbone, "kind": kind, "lora": lora, "dtype": dtype, "frozen": frozen}
         value_rate = default_value_rate(observation_space) if value_rate is None else value_rate
         if actor_rate is None:

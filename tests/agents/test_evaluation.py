@@ -191,5 +191,7 @@ def test_table_shows_every_player_in_any_width(both: tuple[Evaluation, Evaluatio
 def test_too_few_episodes_and_misspelt_keywords_are_errors() -> None:
     with pytest.raises(ValueError, match="at least 2"):
         evaluate(ExpertPlayer(), ID, 1)
+    with pytest.raises(ValueError, match="num_envs must be at least 1"):
+        evaluate(ExpertPlayer(), ID, 4, num_envs=0)
     with pytest.raises(TypeError, match="did you mean 'volunteer'"):
         evaluate(ImperfectPlayer(), ID, 2, volunter=1.0)

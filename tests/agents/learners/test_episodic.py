@@ -11,6 +11,7 @@ import agents
 from agents.learners.dpo import preferences
 from agents.learners.group import group_advantages
 from agents.learners.imitation import best
+from agents.learners.table import LEARNERS, keywords
 
 SMALL = {"level": "easy", "window": 160, "max_utterance_tokens": 6, "max_turns": 4, "tokenizer": "textenvs"}
 
@@ -60,17 +61,17 @@ def test_group_advantages_by_hand() -> None:
     np.testing.assert_allclose(three, [-1.5, -1.5, 3.0])
 
 
-@pytest.mark.parametrize("learner", ["grpo", "rloo", "reinforce"])
+@pytest.mark.parametrize("learner", ["grpo", "rloo", "reinforce", "bc"])
 def test_a_round_in_parts_gives_the_gradient_of_the_whole(
     small_model: str, learner: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     plain_descent = {"optimizer_class": torch.optim.SGD, "optimizer_kwargs": {}}
     weights, passes = [], []
     for part in (1000, 4):
-        for module in ("group", "reinforce"):
+        for module in ("group", "reinforce", "imitation"):
             monkeypatch.setattr(f"agents.learners.{module}.PART", part)
-        keywords = {"n_epochs": 2} if learner == "grpo" else {}
-        model = make(learner, small_model, n_starts=4, learning_rate=0.5, policy_kwargs=plain_descent, **keywords)
+        keywords = {"grpo": {"n_epochs": 2}, "bc": {"batch_size": None}}.get(learner, {})
+        model = make(learner, small_model, n_starts=8, learning_rate=0.5, policy_kwargs=plain_descent, **keywords)
         evaluate = model.policy.evaluate_actions
         passes.append(0)
 
@@ -282,8 +283,64 @@ def test_kl_to_the_starting_model_is_taken_off_ppos_rewards(small_model: str) ->
         ("reinforce", {"baseline": "median"}),
         ("reinforce", {"n_epochs": 2}),
         ("rloo", {"n_starts": 0}),
+        ("grpo", {"clip_range": -0.2}),
+        ("grpo", {"kl_coef": -0.1}),
+        ("bc", {"max_grad_norm": -1.0}),
+        ("bc", {"batch_size": 0}),
+        ("dpo", {"pairs": 0}),
     ],
 )
 def test_wrong_options_are_refused(small_model: str, learner: str, wrong: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match=next(iter(wrong))):
         make(learner, small_model, **wrong)
+
+
+@pytest.mark.parametrize(
+    ("learner", "name"), [("grpo", "vf_coef"), ("dpo", "batch_size"), ("bc", "gamma"), ("expert_iteration", "error")]
+)
+def test_options_that_would_change_nothing_are_refused(small_model: str, learner: str, name: str) -> None:
+    with pytest.raises(TypeError, match=f"takes no keyword '{name}', which it would make no use of"):
+        make(learner, small_model, **{name: 0.5})
+    assert name not in keywords(LEARNERS[learner].algorithm)
+
+
+def test_a_penalty_of_the_buffer_counts_in_returns_of_episodes(small_model: str) -> None:
+    """With gradients off the reference is the policy itself; a shifted one has to be paid for."""
+    returns = {}
+    for kl_coef in (0.0, 0.5):
+        model = make("grpo", small_model, n_starts=2, group_size=2, rollout_buffer_kwargs={"kl_coef": kl_coef})
+        model.train = lambda: None
+        if kl_coef:
+            with torch.no_grad():
+                for parameter in model.rollout_buffer.reference.parameters():
+                    parameter.mul_(1.5)
+        model.learn(1)
+        returns[kl_coef] = model.rollout_buffer
+    held, plain = returns[0.5], returns[0.0]
+    usable = held._usable()
+    sums = np.bincount(held.episode.reshape(-1)[usable], held.rewards.reshape(-1)[usable])
+    np.testing.assert_allclose(held.episode_returns, sums, atol=1e-6)
+    assert np.abs(held.episode_returns - plain.episode_returns).max() > 0.01
+
+
+def test_a_penalty_without_a_reference_is_an_error(small_model: str) -> None:
+    with pytest.raises(ValueError, match="kl_coef must be at least 0"):
+        make("ppo", small_model, n_steps=16, rollout_buffer_kwargs={"kl_coef": -1.0})
+    model = make("ppo", small_model, n_steps=16, batch_size=16, rollout_buffer_kwargs={"kl_coef": 0.1})
+    model.rollout_buffer.reference = None
+    with pytest.raises(ValueError, match="kl_coef needs the policy that it holds to"):
+        model.learn(64)
+
+
+def test_a_teacher_goes_on_with_other_rows(small_model: str, tmp_path: Path) -> None:
+    model = make("bc", small_model, num_envs=4)
+    model.learn(20)
+    model.save(tmp_path / "bc.zip")
+    for rows in (2, 8):
+        envs = agents.make_vec_env("TextGuessNumber-v0", rows, **model.recipe["env_kwargs"])
+        type(model).load(tmp_path / "bc.zip", env=envs).learn(20)
+
+
+def test_a_constraint_that_binds_nobody_is_told(small_model: str) -> None:
+    with pytest.warns(UserWarning, match="ppo says any token.*maskable_ppo"):
+        agents.make("ppo", "TextHanoi-v0", small_model, env_kwargs={"tokenizer": "textenvs", "constrain": True})

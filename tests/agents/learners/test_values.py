@@ -471,6 +471,29 @@ def test_constrained_tokens_are_always_admissible(small_model: str, learner: str
     assert said and all(len(text.split()) == 3 and text.split()[1] == "to" for text in said)
 
 
+def test_what_is_admissible_elsewhere_has_to_be_told(small_model: str) -> None:
+    env_kwargs = {"action_level": "token", "level": "easy", "window": 90, "constrain": True, "tokenizer": "textenvs"}
+    model: Any = agents.make("dqn", "TextHanoi-v0", small_model, 2, env_kwargs=env_kwargs, **small_settings("dqn"))
+    other = agents.make_vec_env("TextHanoi-v0", 2, seed=9, **env_kwargs)
+    observations = other.reset()
+    masks = other.action_masks()
+    actions, _ = model.policy.predict(observations, deterministic=True, action_masks=masks)
+    assert masks[np.arange(2), actions].all()
+    with pytest.raises(ValueError, match="action_masks"):
+        model.policy.predict(observations, deterministic=True)
+    own = model.get_env()
+    seen = own.reset()
+    actions, _ = model.policy.predict(seen, deterministic=True)
+    assert own.action_masks()[np.arange(2), actions].all()
+
+
+def test_a_fixed_epsilon_is_one_number(small_model: str) -> None:
+    options = {"env_kwargs": {"tokenizer": "textenvs", "level": "easy"}, "policy_kwargs": {"epsilon": 0.2}}
+    policy: Any = agents.make("dqn", "TextGuessNumber-v0", small_model, 1, **options).policy
+    policy.steps += 1000
+    assert policy.current_epsilon() == 0.2
+
+
 @pytest.mark.parametrize("learner", ["dqn", "ddqn", "qrdqn", "sac_discrete", "ilql"])
 def test_stable_baselines_zip_and_replay_load(small_model: str, learner: str, tmp_path: Path) -> None:
     env_kwargs = {"action_level": "token", "level": "easy", "window": 90, "constrain": True, "tokenizer": "textenvs"}
@@ -522,9 +545,20 @@ def test_a_model_given_as_an_object_is_not_shared_with_its_target(small_model: s
         ("ddqn", {"exploration": "greedy"}),
         ("ddqn", {"replay_buffer_kwargs": {"alpha": 2.0}}),
         ("dqn", {"n_steps": 0}),
+        ("dqn", {"reward_scale": 0.0}),
+        ("dqn", {"policy_kwargs": {"value_rate": 0.0}}),
+        ("dqn", {"policy_kwargs": {"temperature": 0}}),
+        ("dqn", {"policy_kwargs": {"temperature": (0.1, 0.0, 10)}}),
+        ("dqn", {"policy_kwargs": {"epsilon": (3, 3, 10)}}),
+        ("dqn", {"policy_kwargs": {"epsilon": (0.3, 0.1)}}),
+        ("sac_discrete", {"tau": 5.0}),
+        ("sac_discrete", {"policy_kwargs": {"temperature": 0}}),
+        ("ilql", {"tau": -1.0}),
+        ("ilql", {"batch_size": 0}),
     ],
 )
 def test_wrong_options_are_refused(small_model: str, learner: str, wrong: dict[str, Any]) -> None:
-    name = "alpha" if "replay_buffer_kwargs" in wrong else next(iter(wrong))
+    (name, value), *_ = wrong.items()
+    name = next(iter(value)) if isinstance(value, dict) else name
     with pytest.raises(ValueError, match=name):
         agents.make(learner, "TextGuessNumber-v0", small_model, 1, env_kwargs={"tokenizer": "textenvs"}, **wrong)
