@@ -53,6 +53,7 @@ def save(model: BaseAlgorithm, path: str | os.PathLike[str]) -> Path:
     state: dict[str, Any] = {
         "format": _FORMAT,
         "recipe": recipe_text,
+        "defaults": json.dumps(model.defaults),  # type: ignore[attr-defined]
         "policy": model.policy.state_dict(),
         "optimizer": model.policy.optimizer.state_dict(),
         "counters": json.dumps(_counters(model)),
@@ -101,6 +102,7 @@ def load(path: str | os.PathLike[str]) -> BaseAlgorithm:
     if found != _FORMAT:
         raise ValueError(f"{path} has format {found}, this version reads format {_FORMAT}: update textenvs")
     recipe = json.loads(state["recipe"])
+    recipe["defaults"] = json.loads(state.get("defaults", "{}"))  # which may be others by now
     model = remake(**{"dataset": None, "reward_scale": 1.0, **recipe})
     model.policy.load_state_dict(state["policy"])
     model.policy.optimizer.load_state_dict(state["optimizer"])

@@ -347,9 +347,10 @@ def remake(
     dataset: str | None,
     reward_scale: float | None,
     overrides: Mapping[str, Any],
+    defaults: Mapping[str, Any] | None = None,
 ) -> BaseAlgorithm:
     """What ``make`` makes, from its ``recipe``: the dataset is not read before it is learned from, and the replay
-    buffer is empty."""
+    buffer is empty. ``defaults`` are those that the recipe was written with, in place of today's."""
     row = learner_row(learner)
     known = keywords(row.algorithm)
     for name in overrides:
@@ -360,7 +361,7 @@ def remake(
             raise TypeError(f"{learner} takes no keyword {name!r}{hint}")
     env_kwargs = _fitting(learner, env_id, env_kwargs or {})
     tokenizer = _tokenizer(backbone, env_kwargs)
-    defaults = row.settings(env_kwargs["action_level"])
+    defaults = {**row.settings(env_kwargs["action_level"]), **(defaults or {})}
     settings = {**defaults, **overrides}
     if isinstance(settings.get("train_freq"), list):  # of a saved recipe
         settings["train_freq"] = tuple(settings["train_freq"])
@@ -373,7 +374,8 @@ def remake(
             own["n_steps"] = settings.pop("n_steps")
         given = overrides.get("replay_buffer_kwargs") or {}
         settings["replay_buffer_kwargs"] = {**own, **defaults.get("replay_buffer_kwargs", {}), **given}
-    settings["policy_kwargs"] = {"backbone": backbone, **(settings.get("policy_kwargs") or {})}
+    of_policy = {**defaults.get("policy_kwargs", {}), **(overrides.get("policy_kwargs") or {})}
+    settings["policy_kwargs"] = {"backbone": backbone, **of_policy}
     scale = _reward_scale(env_id, env_kwargs.get("level", "medium")) if reward_scale is None else reward_scale
     if not scale > 0:
         raise ValueError(f"reward_scale must be above 0, not {scale!r}")
@@ -391,7 +393,13 @@ def remake(
     for holder in (model, getattr(model, "rollout_buffer", None)):
         if getattr(holder, "needs_reference", False):
             holder.reference = copy.deepcopy(model.policy).requires_grad_(False)  # type: ignore[union-attr]
+    reading = {"backbone", "kind", "lora", "dtype", "frozen"}
+    resolved = {name: value for name, value in getattr(model.policy, "settings", {}).items() if name not in reading}
     # What agents.save writes and agents.load makes the same learner from.
+    model.defaults = {  # type: ignore[attr-defined]
+        **{name: value for name, value in defaults.items() if not isinstance(value, type)},
+        "policy_kwargs": resolved,
+    }
     model.recipe = {  # type: ignore[attr-defined]
         "learner": learner,
         "env_id": env_id,

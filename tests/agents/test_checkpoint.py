@@ -3,6 +3,7 @@
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ import transformers
 from transformers import AutoModelForCausalLM
 
 import agents
+from agents.learners.table import LEARNERS
 from tests.agents.conftest import SMALL_BACKBONES
 
 ENV = {"tokenizer": "textenvs", "window": 160, "max_utterance_tokens": 12}
@@ -129,6 +131,21 @@ def test_a_killed_run_leaves_a_file_that_loads(small_model: str, tmp_path: Path)
     model = agents.load(path)
     assert model.num_timesteps >= 64
     model.learn(32, reset_num_timesteps=False)
+
+
+def test_a_saved_learner_keeps_the_defaults_it_was_made_with(
+    small_model: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    env_kwargs = {**ENV, "action_level": "token"}
+    model: Any = agents.make("sac_discrete", "TextDialogue-v0", small_model, num_envs=2, env_kwargs=env_kwargs, **DQN)
+    agents.save(model, tmp_path / "a.pt")
+    row = LEARNERS["sac_discrete"]
+    changed = replace(row, at={"token": {**row.at["token"], "target_entropy": 0.9, "learning_rate": 0.5}})
+    monkeypatch.setitem(LEARNERS, "sac_discrete", changed)
+    monkeypatch.setattr("agents.policies.soft_actor_critic.default_value_rate", lambda space: 3.0)
+    loaded: Any = agents.load(tmp_path / "a.pt")
+    assert loaded.policy.critic.value_rate == model.policy.critic.value_rate == 10.0
+    assert (loaded.target_entropy, loaded.learning_rate) == (model.target_entropy, model.learning_rate)
 
 
 def test_a_path_is_saved_as_its_name(small_model: str, tmp_path: Path) -> None:
