@@ -131,6 +131,7 @@ def _parser() -> argparse.ArgumentParser:
 
     verify = command("verify", _verify, "replay recorded episodes and recompute the scores; refuse what differs")
     verify.add_argument("paths", nargs="+", type=Path, metavar="FILE", help="files or folders of results")
+    verify.add_argument("--suite", metavar="SUITE", help="whose cells these must be: a name or a .toml file")
     verify.add_argument("--imports", nargs="+", default=[], metavar="MODULE", help="that register environments")
     return parser
 
@@ -298,10 +299,12 @@ def _compare(found: Any, names: Sequence[str], console: Console) -> int:
 
 def _verify(args: argparse.Namespace, console: Console) -> int:
     from benchmarks.storage import read
+    from benchmarks.suite import load_suite
     from benchmarks.verify import differences
 
     for module in args.imports:
         import_module(module)
+    suite = load_suite(args.suite) if args.suite else None
     refused = 0
     for path in args.paths:
         cells = episodes = 0
@@ -311,7 +314,7 @@ def _verify(args: argparse.Namespace, console: Console) -> int:
             cells += 1
             episodes += sum(len(each["episodes"]) for each in result.get("evaluations", {}).values())
             where = f"{cell['name']} on {cell['env_id']}, {cell['level']}, seed {cell['seed']}"
-            wrong += [f"{where}: {found}" for found in differences(result)]
+            wrong += [f"{where}: {found}" for found in differences(result, suite)]
         for text in wrong[:_SHOWN]:
             console.print(f"  {text}")
         if len(wrong) > _SHOWN:

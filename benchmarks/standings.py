@@ -238,7 +238,7 @@ def compare(one: Entry, other: Entry) -> Pair | None:
     if not common:
         return None
     improvement = statistics.probability_of_improvement(one.runs, other.runs)
-    if any(_instances(one, task) != _instances(other, task) for task in common):
+    if any(len(_instances(one, task) | _instances(other, task)) > 1 for task in common):
         return Pair(improvement, None, 0.0, 0.0, 0.0, len(common))
     signs = [np.sign(statistics.episode_differences(one.runs, other.runs, task)) for task in common]
     better, equal, worse = (float(np.mean([(each == sign).mean() for each in signs])) for sign in (1, 0, -1))
@@ -252,6 +252,13 @@ def _instances(entry: Entry, task: Task) -> set[tuple[int, ...]]:
     }
 
 
+# What tells contestants of one name apart, as it stands in a cell.
+_TELLING = (
+    *("kind", "learner", "action_level", "backbone", "settings", "content", "env_kwargs", "budget"),
+    *("episodes", "instances_seed"),
+)
+
+
 def _task(result: dict[str, Any]) -> Task:
     return Task(result["cell"]["env_id"], result["cell"]["level"])
 
@@ -259,13 +266,15 @@ def _task(result: dict[str, Any]) -> Task:
 def _labels(results: Sequence[dict[str, Any]]) -> list[str]:
     """What to call each result's contestant: its name, and what else it takes to tell it from others of that name."""
     labels = [each["cell"]["name"] for each in results]
-    for name in ("backbone", "settings", "content", "env_kwargs", "budget"):
+    for name in _TELLING:
         seen: dict[tuple[str, Task, int], set[str]] = {}
         values = [json.dumps(each["cell"][name], sort_keys=True) for each in results]
         for label, each, value in zip(labels, results, values, strict=True):
             seen.setdefault((label, _task(each), each["cell"]["seed"]), set()).add(value)
         ambiguous = {label for (label, _, _), found in seen.items() if len(found) > 1}
         plain = [_plain(name, each["cell"][name]) for each in results]
+        if len({*zip(plain, values, strict=True)}) > len({*plain}):  # two folders of one name, say
+            plain = [str(each["cell"][name]) for each in results]
         labels = [f"{old}, {new}" if old in ambiguous and new else old for old, new in zip(labels, plain, strict=True)]
     return labels
 
@@ -275,4 +284,6 @@ def _plain(name: str, value: Any) -> str:
         return Path(value).name
     if name == "budget":
         return f"{value:,} steps" if value else ""
+    if name in ("episodes", "instances_seed"):
+        return f"{name} {value}"
     return " ".join(f"{key}={each}" for key, each in value.items()) if isinstance(value, dict) else value

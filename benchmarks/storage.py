@@ -8,12 +8,16 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from benchmarks.cells import FORMAT, defaults
+from benchmarks.cells import FORMAT, defaults, instances, reference
 from benchmarks.provenance import write_bytes, write_text
 from benchmarks.suite import Cell
 
 COMMITTED = Path(__file__).parent / "results"
 _FIELDS = ("format", "digest", "cell", "status", "versions")
+_NUMBER = (int, float)
+_OF_RESULT = {"versions": dict, "machine": dict, "started": str, "reference": dict, "seconds": _NUMBER}
+_OF_EVALUATION = {"episodes": list, "summary": dict, "transcripts": list, "tokens": dict, "seconds": _NUMBER}
+_OF_TRAINING = {"seconds": _NUMBER, "timesteps": int, "tokens": int, "curve": list}
 
 
 def write_cell(folder: Path, result: dict[str, Any]) -> Path:
@@ -23,13 +27,17 @@ def write_cell(folder: Path, result: dict[str, Any]) -> Path:
 
 def finished(folder: Path, cell: Cell) -> bool:
     """Whether the folder has this cell's result; one that failed is not finished, nor is one of other defaults or
-    weights than today's."""
+    weights than today's, or of a game whose scores or test episodes are others by now."""
     path = folder / cell.filename
     try:
         result = check(json.loads(path.read_text("utf-8")))
-        return result["status"] == "done" and result.get("defaults") in (None, defaults(cell))
     except (FileNotFoundError, ValueError):
         return False
+    if result["status"] != "done" or result.get("defaults") not in (None, defaults(cell)):
+        return False
+    first = instances(cell.env_id, cell.level, cell.instances_seed, 1)[0]
+    played = all(each["episodes"][0]["seed"] == first for each in result["evaluations"].values() if each["episodes"])
+    return played and result["reference"] == reference(cell.env_id, cell.level)
 
 
 def remove_leftovers(folder: Path) -> None:
@@ -62,7 +70,7 @@ def read(path: Path) -> Iterator[dict[str, Any]]:
     try:
         content = path.read_bytes()
         text = (lzma.decompress(content) if path.suffix == ".xz" else content).decode("utf-8")
-        lines = [text] if path.suffix == ".json" else [line for line in text.splitlines() if line.strip()]
+        lines = [text] if path.suffix == ".json" else [line for line in text.split("\n") if line.strip()]
         yield from (check(json.loads(line)) for line in lines)
     except (lzma.LZMAError, ValueError) as error:
         raise ValueError(f"{path}: {error}") from None
@@ -79,4 +87,22 @@ def check(result: Any) -> dict[str, Any]:
     if result["format"] != FORMAT:
         raise ValueError(f"the result has format {result['format']!r}, this version reads {FORMAT}: update textenvs")
     Cell.from_dict(result["cell"])
+    if result["status"] == "done":
+        _check_figures(result)
     return result
+
+
+def _check_figures(result: dict[str, Any]) -> None:
+    """Refuse what reports could not tell."""
+    evaluations = result.get("evaluations")
+    if not isinstance(evaluations, dict):
+        raise ValueError(f"not the result of a cell: its evaluations are {evaluations!r}")
+    told: list[tuple[str, dict[str, Any], dict[str, Any]]] = [("the result", result, _OF_RESULT)]
+    told += [(f"evaluation {way!r}", evaluation, _OF_EVALUATION) for way, evaluation in evaluations.items()]
+    if "training" in result:
+        told.append(("the training", result["training"], _OF_TRAINING))
+    for where, holder, kinds in told:
+        for name, kind in kinds.items():
+            value = holder.get(name) if isinstance(holder, dict) else holder
+            if not isinstance(value, kind):
+                raise ValueError(f"not the result of a cell: {name} of {where} is {value!r}")

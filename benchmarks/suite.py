@@ -86,8 +86,13 @@ class Cell:
             ValueError: not the fields of a cell.
         """
         known = {each.name for each in fields(cls)}
+        if not isinstance(values, Mapping):
+            raise ValueError(f"not a cell: {values!r}")
         if set(values) != known:
             raise ValueError(f"not a cell: its fields differ by {sorted(known ^ set(values))}")
+        for name, kind in (("name", str), ("env_id", str), ("level", str), ("seed", int), ("episodes", int)):
+            if not isinstance(values[name], kind):
+                raise ValueError(f"not a cell: its {name} is {values[name]!r}")
         tuples = {name: tuple(values[name]) for name in ("ways", "imports", "price") if values[name] is not None}
         return cls(**{**values, **tuples})
 
@@ -143,7 +148,8 @@ class Suite:
             raise ValueError(f"suite {self.name!r} has no cells: give it ids, levels, and players or learners")
         return found
 
-    def _tasks(self) -> list[tuple[str, str]]:
+    def tasks(self) -> list[tuple[str, str]]:
+        """The ids and levels that are played."""
         found = []
         for env_id in self.ids:
             if env_id not in textenvs.ids():
@@ -162,7 +168,7 @@ class Suite:
             content = fingerprint(name)
             price = self.prices.get(name)
             for seed in range(1 if plays_once(name) else self.seeds):
-                for env_id, level in self._tasks():
+                for env_id, level in self.tasks():
                     yield Cell(
                         "player",
                         name,
@@ -184,7 +190,7 @@ class Suite:
                 raise ValueError(f"no learner {learner!r}{_suggest(learner, [*LEARNERS, *self.variants])}")
         for seed in range(self.seeds):
             for backbone in self.backbones:
-                for env_id, level in self._tasks():
+                for env_id, level in self.tasks():
                     chooses = load_game(spec(env_id).entry)(**load_game(spec(env_id).entry).levels[level]).max_choices
                     for name in self.learners:
                         learner = self.variants.get(name, name)

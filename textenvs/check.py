@@ -591,7 +591,11 @@ def snapshots(trial: Trial) -> None:
             state, observation = states[turn]
             mend = "let the episode depend on nothing but the generator that reset() is given and the utterances"
             where = f"at action_level={action_level!r} after {turn} steps"
-            assert np.array_equal(other.restore(json.loads(state)), observation), (
+            try:
+                restored = other.restore(json.loads(state))
+            except ValueError:
+                restored = None
+            assert np.array_equal(restored, observation), (
                 f"the observation restored {where} differs from the one there; expected the same: {mend}"
             )
             for action in actions[turn:]:

@@ -85,6 +85,10 @@ def test_pairs_share_episodes_or_say_so(told: Standings, results: list[dict[str,
     both = arrange([*results[:-1], fewer])
     unpaired = compare(entry(both, "expert"), entry(both, "imperfect:0.5"))
     assert unpaired is not None and unpaired.difference is None
+    shorter = [run_cell(each) for each in small_suite(ids=(GUESS,), players=("random",), episodes=4, seeds=3).cells()]
+    mixed = arrange([*results[:-1], shorter[2]])  # one more seed, of fewer episodes
+    unpaired = compare(entry(mixed, "expert"), entry(mixed, "random"))
+    assert unpaired is not None and unpaired.difference is None
 
 
 def test_names_tell_contestants_apart(results: list[dict[str, Any]]) -> None:
@@ -93,6 +97,14 @@ def test_names_tell_contestants_apart(results: list[dict[str, Any]]) -> None:
     later["started"] = "2999-01-01"
     later["cell"]["budget"] = 192
     assert {each.name for each in arrange([one, later]).entries} == {"ppo, 96 steps", "ppo, 192 steps"}
+    for name, values, told in (
+        ("action_level", ("token", "turn"), {"ppo, token", "ppo, turn"}),
+        ("backbone", ("a/model", "b/model"), {"ppo, a/model", "ppo, b/model"}),
+        ("episodes", (6, 9), {"ppo, episodes 6", "ppo, episodes 9"}),
+        ("learner", ("", "bc"), {"ppo", "ppo, bc"}),
+    ):
+        pair = [{**later, "cell": {**one["cell"], name: value}} for value in values]
+        assert {each.name for each in arrange(pair).entries} == told
     later["cell"]["budget"] = 96
     (first, *_) = arrange([one, later]).entries
     assert first.name == "ppo" and [each["started"] for each in first.results[Task(GUESS, "easy")]] == ["2999-01-01"]
@@ -244,7 +256,7 @@ def test_the_command(played: Path, tmp_path: Path, capsys: pytest.CaptureFixture
     readme.write_text("no marks")
     assert main(["report", str(played), "--readme", str(readme)]) == 2
     assert main(["report", str(tmp_path / "nowhere")]) == 2
-    assert main(["report", str(played), "--compare", "expert", "nobody"]) == 2
+    assert main(["report", str(played), "--alone", "--compare", "expert", "nobody"]) == 2
     err = capsys.readouterr().err
     assert "lacks the marks" in err and "no results at" in err and "no contestant 'nobody'" in err
 

@@ -124,9 +124,10 @@ def test_a_result_of_other_defaults_or_weights_is_not_todays(
     learning: Suite, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     cells = replace(learning, learners=("ppo",), players=("random", "model:tiny")).cells()
+    played = run_cell(next(cell for cell in cells if cell.name == "random" and cell.seed == 0))
     for cell in cells:
-        told = {"format": 1, "digest": cell.digest, "cell": asdict(cell), "status": "done", "versions": {}}
-        storage.write_cell(tmp_path, {**told, "defaults": defaults(cell)})
+        told = {"digest": cell.digest, "cell": asdict(cell), "defaults": defaults(cell)}
+        storage.write_cell(tmp_path, {**played, **told})
     by_name = {cell.name: cell for cell in cells}
     assert "weights" in defaults(by_name["model:tiny"]) and defaults(by_name["random"]) == {}
     assert defaults(by_name["ppo"])["keywords"]["learning_rate"] == LEARNERS["ppo"].defaults["learning_rate"]
@@ -139,6 +140,8 @@ def test_a_result_of_other_defaults_or_weights_is_not_todays(
     assert finished() == {"random", "model:tiny"}
     monkeypatch.setattr("benchmarks.cells.digest_of", lambda path: "other")
     assert finished() == {"random"}
+    monkeypatch.setattr(storage, "instances", lambda *task: [7])  # the game draws its test episodes otherwise now
+    assert finished() == set()
 
 
 class Falls:

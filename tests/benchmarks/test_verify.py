@@ -48,8 +48,15 @@ def test_true_results_pass(learning: Suite, expert: dict[str, Any]) -> None:
         (lambda r, e: e["episodes"][2]["said"].append("8"), "episode 3 ends after"),
         (lambda r, e: e["episodes"].reverse(), "episode 1 has seed"),
         (lambda r, e: e["episodes"].pop(), "there are 5 episodes, the cell asks for 6"),
-        (lambda r, e: e["transcripts"][1]["messages"][1].update(content="x"), "transcript 2: turn 1 is answered"),
-        (lambda r, e: e["transcripts"].reverse(), "transcript 1: it is not the episode of its number"),
+        (
+            lambda r, e: e["transcripts"][1]["messages"][1].update(content="x"),
+            "it has another messages",
+        ),
+        (lambda r, e: e["transcripts"].reverse(), "transcript 1 is not episode 1: it has another episode_seed"),
+        (lambda r, e: e["transcripts"][0].update(env="this:Zen"), "transcript 1 is not episode 1: it has another env"),
+        (lambda r, e: e["transcripts"][0]["kwargs"].update(game="this:Zen"), "it has another kwargs"),
+        (lambda r, e: r["evaluations"].update(best=e), "it was played played, best: a policy plays"),
+        (lambda r, e: r["cell"].update(episodes=10**12), "there are 6 episodes, the cell asks for 1000000000000"),
         (lambda r, e: r["cell"].update(name="mine"), "the digest is"),
         (lambda r, e: r["reference"].update(expert=0.1), "scores are made from"),
         (lambda r, e: r.update(status="failed"), "the cell failed"),
@@ -60,6 +67,24 @@ def test_true_results_pass(learning: Suite, expert: dict[str, Any]) -> None:
 )
 def test_what_was_changed_is_named(expert: dict[str, Any], tamper: Callable[..., Any], message: str) -> None:
     assert message in "\n".join(differences(changed(expert, tamper)))
+
+
+@pytest.mark.parametrize(
+    ("other", "message"),
+    [
+        ({"episodes": 2}, "suite small has episodes 2, it has 6"),
+        ({"instances_seed": 4}, "suite small has instances_seed 4, it has 1"),
+        ({"ways": ("sampled",)}, "suite small has ways ('sampled',)"),
+        ({"levels": ("hard",)}, "at level easy is not in suite small"),
+        ({"env": {"window": 99}}, "suite small plays with {'window': 99}, it with"),
+        ({"budget": {"token": 1, "turn": 1, "choice": 1}}, "suite small has a budget of 1 steps there, it has"),
+    ],
+)
+def test_what_is_not_of_the_suite_is_named(learning: Suite, other: dict[str, Any], message: str) -> None:
+    suite = replace(learning, name="small")
+    result = json.loads(json.dumps(run_cell(suite.cells()[-1])))
+    assert differences(result, suite) == []
+    assert message in "\n".join(differences(result, replace(suite, **other)))
 
 
 def test_an_unknown_environment_is_not_imported(expert: dict[str, Any]) -> None:
@@ -104,3 +129,30 @@ def test_a_packed_file_is_the_same_each_time(played: Path, tmp_path: Path) -> No
     assert sorted(each["digest"] for each in storage.read(tmp_path / "a.jsonl.xz")) == sorted(
         each["digest"] for each in results
     )
+
+
+def test_whatever_was_said_can_be_packed(expert: dict[str, Any], tmp_path: Path) -> None:
+    odd = changed(expert, lambda r, e: e["episodes"][0]["said"].__setitem__(0, "7\u2028 8\u0085"))
+    path = storage.write_submission(tmp_path / "a.jsonl.xz", [odd])
+    assert list(storage.read(path)) == [odd]
+
+
+@pytest.mark.parametrize(
+    ("tamper", "message"),
+    [
+        (lambda r, e: r.pop("started"), "started of the result is None"),
+        (lambda r, e: r.update(evaluations=[1]), r"its evaluations are \[1\]"),
+        (lambda r, e: r.update(cell=5), "not a cell: 5"),
+        (lambda r, e: r["cell"].update(name=5), "its name is 5"),
+        (lambda r, e: e.pop("seconds"), "seconds of evaluation 'played' is None"),
+        (lambda r, e: e.pop("episodes"), "episodes of evaluation 'played' is None"),
+        (lambda r, e: r.update(training={"seconds": 1, "timesteps": 1, "tokens": "lots", "curve": []}), "'lots'"),
+    ],
+)
+def test_what_reports_could_not_tell_is_no_result(
+    expert: dict[str, Any], tamper: Callable[..., Any], message: str, tmp_path: Path
+) -> None:
+    path = tmp_path / "a.json"
+    path.write_text(json.dumps(changed(expert, tamper)), "utf-8")
+    with pytest.raises(ValueError, match=rf"a\.json: .*{message}"):
+        list(storage.read(path))
