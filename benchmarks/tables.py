@@ -40,7 +40,8 @@ def short(standings: Standings) -> str:
 
 def _table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     lines = [columns, ["---"] * len(columns), *rows]
-    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
+    plain = str.maketrans({"|": "&#124;", "<": "&lt;", "&": "&amp;"})
+    return "".join(f"| {' | '.join(each.translate(plain) for each in line)} |\n" for line in lines)
 
 
 def latex(standings: Standings) -> str:
@@ -151,5 +152,6 @@ def _short(env_id: str) -> str:
 
 
 def _escape(text: str) -> str:
-    special = {"&": r"\&", "%": r"\%", "_": r"\_", "#": r"\#", "–": "--"}
-    return "".join(special.get(each, each) for each in text)
+    special = {each: rf"\{each}" for each in "&%_#${}"}
+    special |= {"\\": r"\textbackslash{}", "^": r"\textasciicircum{}", "~": r"\textasciitilde{}", "–": "--"}
+    return text.translate(str.maketrans(special))

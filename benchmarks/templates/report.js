@@ -314,8 +314,11 @@ function episodeCard(each) {
     if (place % 2 === 0) return h("div", { class: "said env" }, text || "(silence)");
     const turn = (place - 1) / 2;
     const pieces = each.thoughts && each.thoughts.turns[turn];
+    // A file can hold anything: pieces stand for what was said only where they join to it, save outer spaces.
+    const joined = pieces ? pieces.map(([piece]) => piece).join("") : "";
+    const told = joined && joined.replace(/<end>$/, "").trim() === text.trim();
     const reward = h("span", { class: "reward" }, `reward ${each.rewards[turn].toFixed(2)}`);
-    return h("div", { class: "said agent" }, pieces ? pieces.map((piece) => token(piece, each.thoughts.measure)) : text || "(silence)", reward);
+    return h("div", { class: "said agent" }, told ? pieces.map((piece) => token(piece, each.thoughts.measure)) : text || "(silence)", reward);
   });
   return h("div", { class: "card" }, h("h3", {}, dot(entry.name), ` ${entry.name}`, won),
     h("p", { class: "soft" }, `return ${total.toFixed(2)}, score ${whole(each.score)}, ${each.rewards.length} turns${each.ended ? "" : ", out of turns"}, seed ${each.seed}`), lines);

@@ -157,6 +157,15 @@ def test_tables(told: Standings) -> None:
     assert all(line.count(" & ") == 8 for line in latex.splitlines() if line.endswith(r"\\"))
 
 
+def test_names_are_text_in_tables(results: list[dict[str, Any]]) -> None:
+    named = json.loads(json.dumps(results[0]))
+    named["cell"]["name"] = "<b>|&_{}$^~\\"
+    told = arrange([named])
+    lines = tables.markdown(told).splitlines()
+    assert lines[2].startswith("| &lt;b>&#124;&amp;_{}$^~\\ |") and lines[0].count("|") == lines[2].count("|")
+    assert r"<b>|\&\_\{\}\$\textasciicircum{}\textasciitilde{}\textbackslash{} &" in tables.latex(told)
+
+
 def browse(page: str, tmp_path: Path, script: str = "", width: int = 1280) -> str:
     """The page's document after its scripts ran, and ``script`` after them."""
     if BROWSER is None:
@@ -195,6 +204,19 @@ def test_a_browser_shows_it(told: Standings, tmp_path: Path) -> None:
     ):
         inside = re.search(rf'id="{section}".*?(?=<section|<script|$)', shown, re.DOTALL)
         assert inside is not None and inside[0].count(mark) >= least, section
+
+
+def test_thoughts_do_not_stand_for_other_words(results: list[dict[str, Any]], tmp_path: Path) -> None:
+    forged = json.loads(json.dumps(results[:-1]))
+    for result in forged:
+        for evaluation in result["evaluations"].values():
+            for transcript in evaluation["transcripts"]:
+                if transcript["thoughts"]:
+                    transcript["thoughts"]["turns"][0] = [["forged", -0.1, []], ["<end>", -0.1, []]]
+                    transcript["messages"][1]["content"] = "really said"
+    dom = browse(html(arrange(forged)), tmp_path)
+    shown = re.sub(r"<script.*?</script>", "", dom, flags=re.DOTALL)
+    assert "really said" in shown and "forged" not in shown
 
 
 ACT = """
