@@ -49,7 +49,11 @@ _PPO: Space = {
     **_VALUES,
 }
 _GROUP: Space = {**_SLOW, **_GROUPS, **_ENTROPY, "kl_coef": Among((0.0, 0.01, 0.03, 0.1))}
-_REPLAY: Space = {**_RATE, "batch_size": Among((16, 32, 64, 128)), "gradient_steps": Among((1, 4, 8, 16))}
+_REPLAY: Space = {
+    "learning_rate": Between(1e-5, 5e-3, log=True),  # at token level smaller ones than elsewhere
+    "batch_size": Among((16, 32, 64, 128)),
+    "gradient_steps": Among((1, 4, 8, 16)),
+}
 _Q: Space = {
     **_REPLAY,
     "target_update_interval": Among((250, 500, 1000, 2000)),
@@ -62,7 +66,12 @@ SPACES: dict[str, Space] = {
     "a2c": {**_RATE, **_ROLLOUT, **_TRACE, **_ENTROPY, **_VALUES, **_KEPT},
     "ac": {**_RATE, **_ROLLOUT, **_ENTROPY, **_VALUES, "target_tau": Among((None, 0.01, 0.05))},
     "bc": _IMITATION,
-    "ddqn": {**_Q, "n_steps": Among((1, 3, 5)), "dueling": Among((True, False)), "prioritized": Among((True, False))},
+    "ddqn": {
+        **_Q,
+        "n_steps": Among((1, 3, 5, 32)),
+        "dueling": Among((True, False)),
+        "prioritized": Among((True, False)),
+    },
     "dpo": {**_SLOW, **_GROUPS, **_EPOCHS, "beta": Among((0.03, 0.1, 0.3)), "pairs": Among((4, 8, 16))},
     "dqn": _Q,
     "expert_iteration": {**_SLOW, **_GROUPS, **_EPOCHS, **_BATCH, **_ENTROPY, "top": Among((0.125, 0.25, 0.5))},
@@ -84,7 +93,7 @@ SPACES: dict[str, Space] = {
     "qrdqn": {**_Q, "policy_kwargs.n_quantiles": Among((8, 16, 32))},
     "reinforce": {**_SLOW, **_STARTS, **_ENTROPY, "baseline": Among(("value", "mean", "none"))},
     "rloo": {**_GROUP, "batch_size": Among((None, 256, 512))},
-    "sac_discrete": {**_SOFT, "target_entropy": Among((0.1, 0.3, 0.5))},
+    "sac_discrete": {**_SOFT, "target_entropy": Among((0.03, 0.1, 0.3, 0.5))},
     "trpo": {
         **_RATE,
         **_ROLLOUT,

@@ -43,8 +43,8 @@ class Study:
 
     Attributes:
         learner: a name of ``LEARNERS``.
-        ids, level, action_level, window: what is played; ``action_level`` ``None`` is the learner's first that the
-            game has.
+        ids, level, action_level, window: what is played; ``action_level`` ``None`` is the learner's first that all
+            games have.
         backbone: a name or path of a model.
         steps: environment steps of each training.
         seeds: trainings of each trial and id.
@@ -80,6 +80,15 @@ class Study:
         if self.action_level is not None and self.action_level not in levels_of:
             told = ", ".join(levels_of)
             raise ValueError(f"{self.learner} plays the action levels {told}, not {self.action_level!r}")
+
+    @property
+    def plays(self) -> str:
+        """The action level that is played."""
+        if self.action_level is not None:
+            return self.action_level
+        games = [load_game(spec(id).entry) for id in self.ids]
+        chooses = all(game(**game.levels[self.level]).max_choices for game in games)
+        return next(each for each in learner_row(self.learner).levels if each != "choice" or chooses)
 
     @property
     def name(self) -> str:
@@ -123,9 +132,7 @@ def objective(trial: Any, study: Study) -> float:
     import optuna
 
     settings = nested(suggest(trial, SPACES[study.learner]))
-    env_kwargs: dict[str, Any] = {"level": study.level, "window": study.window}
-    if study.action_level is not None:
-        env_kwargs["action_level"] = study.action_level
+    env_kwargs = {"level": study.level, "window": study.window, "action_level": study.plays}
     models = [
         (id, agents.make(study.learner, id, study.backbone, seed=seed, env_kwargs=env_kwargs, **settings))
         for id in study.ids
@@ -180,7 +187,7 @@ def run(study: Study, storage: Path, trials: int, timeout: float | None, console
     found.sampler = optuna.samplers.TPESampler(seed=len(found.trials), n_startup_trials=_AT_RANDOM)
     found.pruner = optuna.pruners.MedianPruner(n_startup_trials=_UNPRUNED)
     if not found.trials:
-        found.enqueue_trial(defaults(study.learner, study.action_level), user_attrs={"defaults": True})
+        found.enqueue_trial(defaults(study.learner, study.plays), user_attrs={"defaults": True})
     ended = [trial for trial in found.trials if trial.state.is_finished()]
     if ended:
         console.print(f"{len(ended)} of {trials} trials are in {storage}")
@@ -243,7 +250,7 @@ def _report(found: Any, study: Study, console: Console) -> int:
     console.print(nested(best.params))
     importance = _importance(found) if len(complete) > 1 else {}
     table = Table("keyword", "default", "best", "importance")
-    given = defaults(study.learner, study.action_level)
+    given = defaults(study.learner, study.plays)
     for name in sorted(SPACES[study.learner], key=lambda name: -importance.get(name, 0.0)):
         share = f"{importance[name]:.0%}" if name in importance else ""
         table.add_row(name, _short(given[name]), _short(best.params[name]), share)

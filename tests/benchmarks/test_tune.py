@@ -30,14 +30,24 @@ def trials_of(storage: Path) -> list[optuna.trial.FrozenTrial]:
     return optuna.load_study(study_name=found.study_name, storage=f"sqlite:///{storage}").trials
 
 
-@pytest.mark.parametrize("learner", LEARNERS)
-def test_a_space_holds_the_defaults(learner: str) -> None:
-    given = tune.defaults(learner)
+@pytest.mark.parametrize(("learner", "level"), [(name, each) for name, row in LEARNERS.items() for each in row.levels])
+def test_a_space_holds_the_defaults(learner: str, level: str) -> None:
+    given = tune.defaults(learner, level)
     for name, space in SPACES[learner].items():
         if isinstance(space, Among):
             assert given[name] in space.values, name
         else:
             assert isinstance(given[name], float) and space.low <= given[name] <= space.high, name
+
+
+def test_the_defaults_are_those_of_the_level_that_is_played(tmp_path: Path) -> None:
+    assert tune.Study("ddqn", (GUESS,)).plays == "choice"
+    assert tune.Study("ddqn", (GUESS, "TextCalculator-v0")).plays == "token", "the calculator lists no choices"
+    assert tune.Study("ddqn", (GUESS,), action_level="token").plays == "token"
+    storage = tmp_path / "ddqn.db"
+    asked = ["ddqn", "--ids", "TextCalculator-v0", "--backbone", "gru", "--window", "96", "--storage", str(storage)]
+    assert main(["tune", *asked, "--steps", "8", "--seeds", "1", "--episodes", "2", "--trials", "1"]) == 0
+    assert trials_of(storage)[0].params == tune.defaults("ddqn", "token") != tune.defaults("ddqn")
 
 
 def test_a_small_study_runs_and_goes_on(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
