@@ -110,11 +110,33 @@ def defaults(cell: Cell) -> dict[str, Any]:
 
 @cache
 def reference(env_id: str, level: str) -> dict[str, float]:
-    """Mean returns of random play and of the expert, by which scores are made."""
+    """Mean returns of random play and of the expert, by which scores are made.
+
+    Raises:
+        ValueError: the environment has no expert, or one that plays no better than random.
+        KeyError: it is not registered here.
+    """
     measured = scores.table().get(env_id, {}).get(level)
     if measured is None:
-        measured = scores.measure(env_id, _REFERENCE_EPISODES)[level]
-    return {player: measured[player]["mean"] for player in ("random", "expert")}
+        try:
+            measured = scores.measure(env_id, _REFERENCE_EPISODES)[level]
+        except NotImplementedError as error:
+            raise ValueError(f"{env_id} cannot be scored, as its expert scores 100: {error}") from error
+    return ordered(env_id, level, {player: measured[player]["mean"] for player in ("random", "expert")})
+
+
+def ordered(env_id: str, level: str, means: dict[str, float]) -> dict[str, float]:
+    """The same mean returns, if they make a scale.
+
+    Raises:
+        ValueError: the expert is no better than random play.
+    """
+    if not means["expert"] > means["random"]:
+        raise ValueError(
+            f"{env_id}, {level}, cannot be scored: random play must lie below the expert, and its mean return is "
+            f"{means['random']:g}, the expert's {means['expert']:g}; mend expert_action() or leave this level out"
+        )
+    return means
 
 
 def instances(env_id: str, level: str, seed: int, episodes: int) -> list[int]:

@@ -98,7 +98,7 @@ def _parser() -> argparse.ArgumentParser:
     tune.add_argument("learner", metavar="LEARNER", help="a name of `list`")
     tune.add_argument("--ids", nargs="+", default=["TextGuessNumber-v0"], metavar="ID", help="(TextGuessNumber-v0)")
     tune.add_argument("--level", default="easy", help="of the games (easy)")
-    tune.add_argument("--action-level", choices=("token", "turn", "choice"), help="(the first that learner and ids have)")
+    tune.add_argument("--action-level", choices=("token", "turn", "choice"), help="(the first that all games have)")
     tune.add_argument("--backbone", default="tiny", metavar="MODEL", help="(tiny)")
     tune.add_argument("--trials", type=int, default=20, metavar="N", help="of the whole study (20)")
     tune.add_argument("--steps", type=int, default=8192, metavar="N", help="environment steps of each training (8192)")

@@ -13,8 +13,7 @@ import numpy as np
 
 from agents.evaluation import Estimate
 from benchmarks import statistics
-from benchmarks.cells import reference
-from benchmarks.standings import Entry, Standings, Task, compare, leaderboard
+from benchmarks.standings import Entry, Standings, Task, compare, leaderboard, scale_of
 from textenvs.env import load_game
 from textenvs.registration import ids, spec
 
@@ -31,11 +30,18 @@ def html(standings: Standings, title: str = "textenvs benchmark", transcripts: i
         standings: what it tells.
         title: its heading.
         transcripts: so many episodes of each contestant on each task.
+
+    Raises:
+        ValueError: a result holds a number that is not finite, or cannot be scored.
     """
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(_TEMPLATES), autoescape=True, undefined=jinja2.StrictUndefined
     )
-    data = json.dumps(payload(standings, transcripts), ensure_ascii=False, separators=(",", ":"))
+    told = payload(standings, transcripts)
+    try:
+        data = json.dumps(told, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+    except ValueError as error:
+        raise ValueError(f"the results hold a number that no page can show, NaN or infinity: {error}") from error
     # In a script element only "</script" and "<!--" mean something.
     return environment.get_template("report.html").render(title=title, data=data.replace("<", "\\u003c"))
 
@@ -157,7 +163,7 @@ def _curves(standings: Standings) -> list[list[dict[str, Any]]]:
     found: dict[Task, dict[tuple[str, int], dict[str, Any]]] = {task: {} for task in standings.tasks}
     for entry in standings.entries:
         for task, results in entry.results.items():
-            scale = _scale(task, results[0])
+            scale = scale_of(task, results[0])
             for each in results:
                 curve = each.get("training", {}).get("curve")
                 if curve:
@@ -168,13 +174,6 @@ def _curves(standings: Standings) -> list[list[dict[str, Any]]]:
                         "points": [_point(curve[int(place)], scale) for place in which],
                     }
     return [list(found[task].values()) for task in standings.tasks]
-
-
-def _scale(task: Task, result: dict[str, Any]) -> dict[str, float]:
-    try:
-        return reference(*task)
-    except KeyError:
-        return result["reference"]
 
 
 def _point(point: dict[str, Any], scale: dict[str, float]) -> list[float | None]:

@@ -13,7 +13,7 @@ import numpy as np
 
 from agents.evaluation import Estimate
 from benchmarks import statistics, storage
-from benchmarks.cells import reference
+from benchmarks.cells import ordered, reference
 from benchmarks.contestants import AS_PLAYED
 from benchmarks.statistics import Floats
 from benchmarks.suite import WAYS
@@ -93,12 +93,21 @@ class Entry:
         return total if priced else None
 
     def _scores(self, task: Task, result: dict[str, Any]) -> Floats:
-        try:
-            scale = reference(*task)
-        except KeyError:  # an environment that is not registered here
-            scale = result["reference"]
+        scale = scale_of(task, result)
         returns = np.array([sum(each["rewards"]) for each in result["evaluations"][self.way]["episodes"]])
         return 100.0 * (returns - scale["random"]) / (scale["expert"] - scale["random"])
+
+
+def scale_of(task: Task, result: dict[str, Any]) -> dict[str, float]:
+    """The mean returns that have the scores 0 and 100: the result's own where the environment is not registered here.
+
+    Raises:
+        ValueError: they make no scale.
+    """
+    try:
+        return reference(*task)
+    except KeyError:
+        return ordered(*task, result["reference"])
 
 
 class Place(NamedTuple):

@@ -120,6 +120,17 @@ def test_the_page_is_self_contained(told: Standings) -> None:
     assert json.loads(data[1]) == json.loads(json.dumps(payload(told, 2)))
 
 
+def test_what_cannot_be_drawn_is_an_error_and_no_empty_page(results: list[dict[str, Any]]) -> None:
+    broken = json.loads(json.dumps(results[0]))
+    broken["evaluations"]["played"]["transcripts"][0]["rewards"][0] = float("nan")
+    with pytest.raises(ValueError, match="NaN or infinity"):
+        html(arrange([broken]))
+    unscored = json.loads(json.dumps(results[0]))
+    unscored["cell"]["env_id"], unscored["reference"] = "TextElsewhere-v0", {"random": 1.0, "expert": 1.0}
+    with pytest.raises(ValueError, match="TextElsewhere-v0, easy, cannot be scored"):
+        html(arrange([unscored]))
+
+
 def test_what_the_page_shows_is_what_the_statistics_say(told: Standings) -> None:
     data = payload(told, 1)
     assert set(data["slices"]) == {

@@ -10,9 +10,11 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
+import gymnasium
 import numpy as np
 import pytest
 
+import agents
 from agents.learners import LEARNERS
 from benchmarks import storage
 from benchmarks.cells import defaults, instances, run_cell, tokens_of
@@ -20,6 +22,7 @@ from benchmarks.cli import main
 from benchmarks.runner import run
 from benchmarks.suite import Cell, Suite
 from tests.benchmarks.conftest import BANDIT, GUESS, small_suite
+from textenvs import Game, Turn, registration
 from textenvs.env import TextEnv
 from textenvs.registration import spec
 
@@ -142,6 +145,41 @@ def test_a_result_of_other_defaults_or_weights_is_not_todays(
     assert finished() == {"random"}
     monkeypatch.setattr(storage, "instances", lambda *task: [7])  # the game draws its test episodes otherwise now
     assert finished() == set()
+
+
+class Unscored(Game):
+    """Say anything."""
+
+    def reset(self, rng: np.random.Generator) -> str:
+        return "speak"
+
+    def step(self, action: str) -> Turn:
+        return Turn("heard", 1.0, True)
+
+
+class Unranked(Unscored):
+    """Say anything: nobody is better than another."""
+
+    def expert_action(self) -> str:
+        return "hello"
+
+
+def test_a_game_without_a_scale_is_refused_before_training(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(registration, "_table", dict(registration._table))
+    monkeypatch.setattr(agents, "make", lambda *_, **__: pytest.fail("it was trained"))
+    told = {
+        "TextUnscored-v0": "Unscored has no expert player",
+        "TextUnranked-v0": "random play must lie below the expert",
+    }
+    try:
+        for env_id, game in (("TextUnscored-v0", Unscored), ("TextUnranked-v0", Unranked)):
+            registration.register_game(env_id, game)
+            (level,) = game.levels
+            cell = Cell("learner", "bc", env_id, level, backbone="tiny", budget=8, action_level="token")
+            assert f"ValueError: {env_id}" in (found := run_cell(cell)["traceback"]) and told[env_id] in found
+    finally:
+        for env_id in told:
+            gymnasium.registry.pop(env_id, None)
 
 
 class Falls:
