@@ -25,6 +25,7 @@ def test_the_shipped_ones() -> None:
     assert {family for family, own in families().items() if set(own) & set(core.ids)} == {
         "board", "control", "decisions", "dialogue", "language", "questions", "tools", "words", "worlds"
     }  # fmt: skip
+    assert "over nine of the eleven families" in core.about and len(families()) == 11
     assert set(full.ids) == set(textenvs.ids()) and set(full.levels) >= {"easy", "medium", "hard"}
     for family, own in families().items():
         suite = load_suite(family)
