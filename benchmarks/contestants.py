@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import difflib
 import inspect
+import zipfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib import import_module
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import numpy as np
 
@@ -46,6 +48,7 @@ class Kind:
         argument: what stands behind the colon, for the help; empty where there is none.
         about: what it is, for the help.
         make: the player for each way of acting.
+        check: raises for an argument of which ``make`` cannot make it, as far as that is cheap to tell.
         file: the argument is a file or folder.
         once: another seed gives the same play, even sampled: the draws are those of the test episodes' seed.
         windowed: what it sees depends on the suite's keywords of ``gym.make``, such as ``window``.
@@ -54,6 +57,7 @@ class Kind:
     argument: str
     about: str
     make: Makes
+    check: Callable[[str], None] = lambda argument: None
     file: bool = False
     once: bool = False
     windowed: bool = False
@@ -75,8 +79,7 @@ def check(name: str) -> None:
     kind, argument = _resolve(name)
     if kind.file and not Path(argument).exists():
         raise FileNotFoundError(f"no file or folder {argument!r} for player {name!r}")
-    if kind is _CALLABLE:
-        _load_callable(argument)
+    kind.check(argument)
 
 
 def plays_once(name: str) -> bool:
@@ -140,6 +143,14 @@ def _checkpoint(argument: str, place: Place) -> Mapping[str, Player]:
     return both_ways(load(path / _CHECKPOINT if path.is_dir() else path), path.stem)
 
 
+def _check_checkpoint(argument: str) -> None:
+    path = Path(argument)
+    if path.is_dir() and not (path / _CHECKPOINT).is_file():
+        raise FileNotFoundError(
+            f"no {_CHECKPOINT} in {argument!r}: give a folder that `agents train` wrote, or its file"
+        )
+
+
 def _language_model(argument: str, place: Place) -> Mapping[str, Player]:
     """A language model that writes on, token by token, without training."""
     from agents.learners import make
@@ -195,6 +206,11 @@ def _stable(argument: str, place: Place) -> Mapping[str, Player]:
     policy.load_state_dict(parameters["policy"])
     policy.set_training_mode(False)
     return both_ways(_Loaded(policy, space, envs), Path(argument).stem)
+
+
+def _check_zip(argument: str) -> None:
+    if not zipfile.is_zipfile(argument):
+        raise ValueError(f"{argument!r} is no .zip: sb3 takes a file that a Stable-Baselines3 class has saved")
 
 
 def _tokenizer_for(space: TokenSpace, backbone: Any) -> Any:
@@ -275,6 +291,21 @@ def _callable(argument: str, place: Place) -> Mapping[str, Player]:
     return {AS_PLAYED: player}
 
 
+def _check_error(argument: str) -> None:
+    try:
+        right = 0 <= float(argument) <= 1
+    except ValueError:
+        right = False
+    if not right:
+        raise ValueError(f"imperfect takes a probability of 0 to 1, such as imperfect:0.3, not {argument!r}")
+
+
+def _check_url(argument: str) -> None:
+    parts = urlsplit(argument)
+    if parts.scheme not in ("http", "https") or not parts.hostname or not parts.fragment:
+        raise ValueError(f"openai takes URL#MODEL, such as openai:http://127.0.0.1:8000/v1#my-model, not {argument!r}")
+
+
 def _prompted(kind: str) -> Makes:
     """A chat model that is told the rules: one of this machine, or one behind an address."""
 
@@ -293,17 +324,21 @@ def _plain(player: Player) -> Mapping[str, Player]:
 
 
 PLAYERS: dict[str, Kind] = {
-    "checkpoint": Kind("FOLDER", "a run of `agents train`, or its file", _checkpoint, file=True, once=True),
+    "checkpoint": Kind(
+        "FOLDER", "a run of `agents train`, or its file", _checkpoint, _check_checkpoint, file=True, once=True
+    ),
     "expert": Kind("", "the game's own expert", lambda _, __: _plain(ExpertPlayer()), once=True),
     "hf": Kind("NAME", "a chat model by name, folder or .gguf file, told the rules", _prompted("hf"), once=True),
     "imperfect": Kind(
-        "ERROR", "the expert, who errs so often", lambda e, at: _plain(ImperfectPlayer(float(e), at.seed))
+        "ERROR", "the expert, who errs so often", lambda e, at: _plain(ImperfectPlayer(float(e), at.seed)), _check_error
     ),
     "model": Kind(
         "NAME", "a language model that writes on, told nothing; such as tiny", _language_model, once=True, windowed=True
     ),
-    "openai": Kind("URL#MODEL", "a chat model behind an OpenAI-compatible address", _prompted("openai"), once=True),
+    "openai": Kind(
+        "URL#MODEL", "a chat model behind an OpenAI-compatible address", _prompted("openai"), _check_url, once=True
+    ),
     "random": Kind("", "any admissible utterance", lambda _, at: _plain(RandomPlayer(at.seed))),
-    "sb3": Kind("FILE", "a .zip saved by any Stable-Baselines3 class", _stable, file=True, once=True),
+    "sb3": Kind("FILE", "a .zip saved by any Stable-Baselines3 class", _stable, _check_zip, file=True, once=True),
 }
-_CALLABLE = Kind("function", "a Python function, Player class or Player", _callable)
+_CALLABLE = Kind("function", "a Python function, Player class or Player", _callable, _load_callable)

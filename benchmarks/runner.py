@@ -73,16 +73,18 @@ def _run(cells: Sequence[Cell], folder: Path, jobs: int, ray: str | None, consol
     failed = 0
     with _progress(console) as progress:
         bar = progress.add_task("cells", total=sum(map(_work, waiting)), cells=f"{done}/{len(cells)}", failed="")
-        for cell, status in _outcomes(waiting, folder, jobs, ray):
-            done, failed = done + (status == "done"), failed + (status != "done")
+        for cell, reason in _outcomes(waiting, folder, jobs, ray):
+            done, failed = done + (not reason), failed + bool(reason)
             told = f"[red]{failed} failed" if failed else ""
             progress.update(bar, advance=_work(cell), cells=f"{done + failed}/{len(cells)}", failed=told)
-            if status != "done" or not console.is_terminal:
-                console.print(f"{status}: {cell.filename}", highlight=False, soft_wrap=True)
+            if reason or not console.is_terminal:
+                line = f"failed: {cell.filename}: {reason}" if reason else f"done: {cell.filename}"
+                console.print(line, markup=False, highlight=False, soft_wrap=True)
     return done, failed
 
 
 def _outcomes(cells: Sequence[Cell], folder: Path, jobs: int, ray: str | None) -> Iterator[tuple[Cell, str]]:
+    """Each cell that has ended, with the reason why it failed, or ``""``."""
     if not cells:
         return iter(())
     if ray is not None:
@@ -97,7 +99,12 @@ def _finish(cell: Cell, folder: Path) -> str:
 
     result = run_cell(cell)
     storage.write_cell(folder, result)
-    return result["status"]
+    return _reason(result)
+
+
+def _reason(result: dict[str, Any]) -> str:
+    """A failed cell's last line of its traceback; ``""`` of one that is done."""
+    return "" if result["status"] == "done" else result["traceback"].strip().splitlines()[-1]
 
 
 def _work(cell: Cell) -> int:
@@ -166,15 +173,14 @@ def _in_processes(cells: Sequence[Cell], folder: Path, jobs: int) -> Iterator[tu
                 if cell is None or (worker.pipe not in ready and worker.process.sentinel not in ready):
                     continue
                 try:
-                    status = worker.pipe.recv()
+                    reason = worker.pipe.recv()
                 except (EOFError, ConnectionResetError):
-                    status = "failed"
                     worker.process.join()
-                    _record_death(cell, folder, worker)
+                    reason = _record_death(cell, folder, worker)
                     worker.stop()
                     workers[number] = worker = _Worker(folder, number)
                 worker.cell = None
-                yield cell, status
+                yield cell, reason
                 following = next(waiting, None)
                 if following is not None:
                     worker.give(following)
@@ -189,14 +195,13 @@ def _in_processes(cells: Sequence[Cell], folder: Path, jobs: int) -> Iterator[tu
             os.environ["OMP_NUM_THREADS"] = before
 
 
-def _record_death(cell: Cell, folder: Path, worker: _Worker) -> None:
+def _record_death(cell: Cell, folder: Path, worker: _Worker) -> str:
     from benchmarks.cells import failure
 
     tail = "".join(worker.log.read_text("utf-8", "replace").splitlines(keepends=True)[-20:])
-    reason = (
-        f"the process ended with code {worker.process.exitcode} (a negative one is the signal); its output:\n{tail}"
-    )
-    storage.write_cell(folder, failure(cell, reason))
+    reason = f"the process ended with code {worker.process.exitcode} (a negative one is the signal)"
+    storage.write_cell(folder, failure(cell, f"{reason}; its output:\n{tail}"))
+    return reason
 
 
 def _work_off(pipe: Connection, folder: Path, log: Path) -> None:
@@ -254,7 +259,7 @@ def _on_ray(cells: Sequence[Cell], folder: Path, address: str) -> Iterator[tuple
 
                 result = failure(cell, f"the Ray task was lost: {error}")
             storage.write_cell(folder, result)
-            yield cell, result["status"]
+            yield cell, _reason(result)
     finally:
         ray.shutdown()
 

@@ -152,6 +152,6 @@ def _short(env_id: str) -> str:
 
 
 def _escape(text: str) -> str:
-    special = {each: rf"\{each}" for each in "&%_#${}"}
+    special: dict[str, str | int | None] = {each: rf"\{each}" for each in "&%_#${}"}
     special |= {"\\": r"\textbackslash{}", "^": r"\textasciicircum{}", "~": r"\textasciitilde{}", "–": "--"}
     return text.translate(str.maketrans(special))

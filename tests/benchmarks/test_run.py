@@ -1,7 +1,9 @@
 """Cells are whole or absent, whatever happens to the processes that play them."""
 
+import io
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -13,6 +15,7 @@ from typing import Any
 import gymnasium
 import numpy as np
 import pytest
+from rich.console import Console
 
 import agents
 from agents.learners import LEARNERS
@@ -189,16 +192,22 @@ class Falls:
 
     def act(self, envs: Any, observations: Any) -> Any:
         if "number" in envs[0].transcript[0][1]:
-            raise ArithmeticError("no good at numbers")
+            raise ArithmeticError("no good at [b]numbers[/i]")
         os.kill(os.getpid(), signal.SIGKILL)
 
 
 def test_a_failed_cell_is_recorded_and_the_others_go_on(tmp_path: Path) -> None:
     name = "tests.benchmarks.test_run:Falls"
     cells = small_suite(players=(name, "expert"), seeds=1).cells()
-    assert run(cells, tmp_path, jobs=1) == (2, 2)
+    screen = Console(file=io.StringIO(), width=80)
+    assert run(cells, tmp_path, jobs=1, console=screen) == (2, 2)
+    reasons = re.findall(r"^failed: \S+\.json: (.*)$", screen.file.getvalue(), re.MULTILINE)  # type: ignore[attr-defined]
+    assert sorted(reasons) == [
+        "ArithmeticError: no good at [b]numbers[/i]",
+        "the process ended with code -9 (a negative one is the signal)",
+    ]
     found = {(each["cell"]["name"], each["cell"]["env_id"]): each for each in storage.read(tmp_path)}
-    assert "ArithmeticError: no good at numbers" in found[name, GUESS]["traceback"]
+    assert "ArithmeticError: no good at" in found[name, GUESS]["traceback"]
     assert "ended with code -9" in found[name, BANDIT]["traceback"]
     assert found["expert", GUESS]["status"] == found["expert", BANDIT]["status"] == "done"
     assert [storage.finished(tmp_path, cell) for cell in cells] == [False, False, True, True]
