@@ -129,11 +129,14 @@ def export(model: BaseAlgorithm, folder: str | os.PathLike[str]) -> Path:
 
     ``agents.load_backbone(folder)`` reads it, and so does the class of ``transformers`` that the backbone's
     ``auto_class`` names, for a GRU after ``import agents.backbones``. Heads for values and choices stay behind.
+
+    Raises:
+        ValueError: the model was ``frozen`` and what it learned of speaking has no place in such a folder.
     """
     folder = Path(folder)
     policy: Any = model.policy
     reader = policy.reader if hasattr(policy, "reader") else policy.q_net.reader
-    write_folder(reader.backbone.model, _tokenizer(model), folder)
+    write_folder(reader.speaking.model, _tokenizer(model), folder)
     return folder
 
 

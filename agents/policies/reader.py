@@ -39,6 +39,49 @@ class ValueHead(nn.Linear):
         return super().forward(hidden * min(1.0, 128 / self.in_features))
 
 
+class ShiftedBackbone(nn.Module):
+    """A frozen backbone that speaks with what was learned on top of it: its head reads ``hidden + shift(hidden)``.
+    Everything else is the backbone's.
+
+    Args:
+        backbone: the frozen model.
+        shift: ``(..., hidden)`` to ``(..., hidden)``.
+    """
+
+    def __init__(self, backbone: Backbone, shift: nn.Linear) -> None:
+        super().__init__()
+        self.backbone, self.shift = backbone, shift
+
+    def __getattr__(self, name: str) -> Any:
+        try:
+            return super().__getattr__(name)
+        except AttributeError:
+            if name == "backbone":  # not there yet
+                raise
+            return getattr(self.backbone, name)
+
+    @property
+    def model(self) -> Any:
+        """Refused.
+
+        Raises:
+            ValueError: a model of ``transformers`` has no place for the shift.
+        """
+        raise ValueError(
+            "a run with frozen=True learned a shift of the states that the model's head reads, for which a plain "
+            "Hugging Face folder has no place: play, chat with, serve or save the run itself (a .pt file), or train "
+            "with lora={'r': 8} instead of frozen=True to export what is learned"
+        )
+
+    def forward(self, ids: Tensor) -> Tensor:
+        """As ``Backbone.forward``: states before the shift."""
+        return self.backbone(ids)
+
+    def logits(self, hidden: Tensor) -> Tensor:
+        """Next-token logits ``(..., vocabulary)`` float32 from hidden states ``(..., hidden)``."""
+        return self.backbone.logits(hidden + self.shift(hidden))
+
+
 class TokenReader(nn.Module):
     """A backbone together with the observation space that it reads.
 
@@ -180,6 +223,11 @@ class TokenReader(nn.Module):
         all_ids, all_lengths = cache.ids.to(ids.device).clamp(min=0), holds.clone()
         all_ids[row, :length], all_lengths[row] = ids[0, :length], length
         return cache.last_hidden(all_ids, all_lengths)[row : row + 1]
+
+    @property
+    def speaking(self) -> Any:
+        """The backbone as it speaks after what it learned."""
+        return self.backbone if self.shift is None else ShiftedBackbone(self.backbone, self.shift)
 
     def token_logits(self, hidden: Tensor) -> Tensor:
         """Logits ``(..., vocabulary)`` of the environment's tokens; special tokens that no utterance holds are out."""

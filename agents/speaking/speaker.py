@@ -52,7 +52,8 @@ class Speaker:
         """Write the model: to a ``.pt`` file the learner it comes from, else a plain Hugging Face folder.
 
         Raises:
-            ValueError: a ``.pt`` file is asked for and the model comes from no checkpoint; or ``path`` is a file.
+            ValueError: a ``.pt`` file is asked for and the model comes from no checkpoint; a folder, and it comes from
+                a ``frozen`` run; or ``path`` is a file.
         """
         path = Path(path)
         if path.suffix == ".pt":
@@ -108,4 +109,4 @@ def load_speaker(target: Any, lora: Mapping[str, Any] | None = None, dtype: str 
         from agents.checkpoint import _tokenizer
 
         source = _tokenizer(learner)
-    return Speaker(run_name(file), reader.backbone, Layout(source), learner)
+    return Speaker(run_name(file), reader.speaking, Layout(source), learner)

@@ -4,6 +4,7 @@ import subprocess
 import sys
 import time
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,9 @@ from transformers import AutoModelForCausalLM
 
 import agents
 from agents.learners.table import LEARNERS
+from agents.learners.feedback import FeedbackLearner
+from agents.memory.preferences import Preference
+from agents.speaking import Request, load_speaker
 from tests.agents.conftest import SMALL_BACKBONES
 
 ENV = {"tokenizer": "textenvs", "window": 160, "max_utterance_tokens": 12}
@@ -94,6 +98,46 @@ def test_every_kind_of_backbone_is_exported_with_its_tokenizer(
     further = agents.make("ppo", "TextGuessNumber-v0", str(tmp_path / "out"), num_envs=2, **PPO)
     assert further.observation_space.vocab_size == model.observation_space.vocab_size  # type: ignore[attr-defined]
     further.learn(32)
+
+
+def frozen_run(name: str, file: Path) -> Any:
+    """A saved learner whose frozen model speaks by what was learned on top of it."""
+    model: Any = make("ppo", SMALL_BACKBONES[name], {**PPO, "policy_kwargs": {"frozen": True}})
+    torch.nn.init.normal_(model.policy.reader.shift.weight)
+    torch.nn.init.normal_(model.policy.reader.shift.bias)
+    agents.save(model, file)
+    return model
+
+
+@pytest.mark.parametrize("name", SMALL_BACKBONES)
+def test_a_frozen_run_speaks_with_what_it_learned(name: str, tmp_path: Path) -> None:
+    model = frozen_run(name, tmp_path / "a.pt")
+    speaker = load_speaker(tmp_path / "a.pt")
+    reader, context = model.policy.reader, [1, *range(20, 30)]
+    request = Request(context, 8)
+    speaker.decoder(2).run([request])
+    with torch.no_grad():
+        hidden = reader.backbone(torch.tensor([context + request.ids]))[0, len(context) - 1 :]
+        own = reader.token_logits(hidden).argmax(dim=1).tolist()
+        assert (reader.backbone.logits(hidden) - reader.raw_logits(hidden)).abs().max() > 0.1
+    assert request.ids and request.ids == own[: len(request.ids)]
+    for write in (partial(agents.export, model), speaker.save):
+        with pytest.raises(ValueError, match="frozen=True"):
+            write(tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_ratings_of_a_frozen_run_move_what_it_learned_and_are_saved(tmp_path: Path) -> None:
+    frozen_run("gpt2", tmp_path / "a.pt")
+    speaker = load_speaker(tmp_path / "a.pt")
+    before = {name: each.clone() for name, each in speaker.backbone.state_dict().items()}
+    learner = FeedbackLearner(speaker, rehearsal=2, rehearsal_tokens=16)
+    messages = [{"role": "user", "content": "a cheap hotel"}, {"role": "assistant", "content": "what area"}]
+    learner.rate(Preference(messages[:1], messages[1]))
+    after = speaker.backbone.state_dict()
+    assert {name for name in after if not torch.equal(after[name], before[name])} == {"shift.weight", "shift.bias"}
+    speaker.save(tmp_path / "b.pt")
+    assert_same(load_speaker(tmp_path / "b.pt").backbone.state_dict(), after)
 
 
 def test_two_processes_with_one_seed_agree(small_model: str) -> None:
