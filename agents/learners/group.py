@@ -29,7 +29,7 @@ class GRPO(EpisodicAlgorithm):
     Args:
         advantage: ``"normalized"`` (return minus the group's mean, over its standard deviation), ``"mean"`` (without
             the division) or ``"leave_one_out"`` (minus the mean of the others).
-        ratio: ``"step"``, or ``"episode"`` for the geometric mean over an episode.
+        ratio: ``"step"``, or ``"episode"`` for the geometric mean over an episode, which then is in one batch.
         average: of the loss: ``"episode"`` (mean over each episode, then over episodes), ``"step"`` (over all steps),
             or ``"constant"`` (sums of episodes over ``max_turns``, the same divisor for long and short ones).
         clip_range, clip_range_high: ratios count from ``1 - clip_range`` to ``1 + clip_range_high``; ``None`` takes
@@ -133,13 +133,14 @@ class GRPO(EpisodicAlgorithm):
                 loss = loss + self.kl_coef * (weights * divergence).sum()
             return loss
 
+        # the mean over an episode needs all of it at once
+        batches = buffer.episode_batches if self.ratio == "episode" else buffer.batches
         for _ in range(self.n_epochs if kept.any() else 0):
             if self.batch_size is not None:
-                for batch in buffer.batches(self.batch_size):
+                for batch in batches(self.batch_size):
                     self.descend(loss_of(*batch))
-            else:  # the mean over an episode needs all of it at once
-                parts = buffer.batches(None if self.ratio == "episode" else PART)
-                self.descend(loss_of(*part) for part in parts)
+            else:
+                self.descend(loss_of(*part) for part in batches(PART))
             self._n_updates += 1
         self.logger.record("train/clip_fraction", float(np.mean(clipped)) if clipped else 0.0)
         self.logger.record("train/groups", len(counts))

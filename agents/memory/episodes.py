@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
 from stable_baselines3.common.type_aliases import RolloutBufferSamples
 from torch import Tensor
 
-from agents.memory.rollout import PackedRolloutBuffer
+from agents.memory.rollout import PackedRolloutBuffer, _chunks
 
 
 class EpisodeBuffer(PackedRolloutBuffer):
@@ -68,7 +68,13 @@ class EpisodeBuffer(PackedRolloutBuffer):
         assert ids is not None
         return ids[: self.position.reshape(-1)[step] + 1]
 
-    def steps_of(self, episodes: Sequence[int]) -> tuple[np.ndarray, RolloutBufferSamples]:
+    def episode_batches(self, batch_size: int) -> Iterator[tuple[np.ndarray, RolloutBufferSamples]]:
+        """As ``batches``, with all steps of an episode in one batch: where a window slid it has several sequences."""
+        lengths = np.bincount(self.episode.reshape(-1)[self._usable()])
+        for episodes in _chunks(self.rng.permutation(len(lengths)), lengths, batch_size):
+            yield self.steps_of(episodes)
+
+    def steps_of(self, episodes: Sequence[int] | np.ndarray) -> tuple[np.ndarray, RolloutBufferSamples]:
         """The places of all steps of some episodes, and the steps themselves, packed."""
         steps = np.flatnonzero(np.isin(self.episode.reshape(-1), episodes))
         segment = self.segment.reshape(-1)

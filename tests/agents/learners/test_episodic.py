@@ -61,7 +61,30 @@ def test_group_advantages_by_hand() -> None:
     np.testing.assert_allclose(three, [-1.5, -1.5, 3.0])
 
 
-@pytest.mark.parametrize("learner", ["grpo", "rloo", "reinforce", "bc"])
+def test_the_mean_over_an_episode_is_over_all_of_it_where_the_window_slid(small_model: str) -> None:
+    env_kwargs = {**SMALL, "window": 32, "max_turns": 8, "action_level": "token"}
+    keywords: dict[str, Any] = {"n_starts": 4, "group_size": 2, "ratio": "episode", "batch_size": 16}
+    keywords["env_kwargs"] = env_kwargs
+    model: Any = agents.make("grpo", "TextGuessNumber-v0", small_model, num_envs=4, **keywords)
+    found = []
+
+    def evaluate(batch: Any, actions: Any, inner: Any = model.policy.evaluate_actions) -> Any:
+        found.append(len(actions))
+        return inner(batch, actions)
+
+    model.policy.evaluate_actions = evaluate
+    model.learn(1)
+    buffer = model.rollout_buffer
+    episode, segment = buffer.episode.reshape(-1), buffer.segment.reshape(-1)
+    assert any(len(np.unique(segment[episode == each])) > 1 for each in range(8))
+    batches = [steps for steps, _ in buffer.episode_batches(16)]
+    assert len(batches) > 1 and len(found) == model.n_epochs * len(batches)
+    assert sorted(np.concatenate(batches)) == buffer._usable().tolist()
+    of_batches = [set(episode[steps].tolist()) for steps in batches]
+    assert sum(map(len, of_batches)) == 8, "an episode is in one batch"
+
+
+@pytest.mark.parametrize("learner", ["grpo", "gspo", "rloo", "reinforce", "bc"])
 def test_a_round_in_parts_gives_the_gradient_of_the_whole(
     small_model: str, learner: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -70,8 +93,10 @@ def test_a_round_in_parts_gives_the_gradient_of_the_whole(
     for part in (1000, 4):
         for module in ("group", "reinforce", "imitation"):
             monkeypatch.setattr(f"agents.learners.{module}.PART", part)
-        keywords = {"grpo": {"n_epochs": 2}, "bc": {"batch_size": None}}.get(learner, {})
-        model = make(learner, small_model, n_starts=8, learning_rate=0.5, policy_kwargs=plain_descent, **keywords)
+        options: dict[str, Any] = {"grpo": {"n_epochs": 2}, "gspo": {"n_epochs": 2, "ratio": "episode"}}
+        keywords = {**options, "bc": {"batch_size": None}}.get(learner, {})
+        name = "grpo" if learner == "gspo" else learner
+        model = make(name, small_model, n_starts=8, learning_rate=0.5, policy_kwargs=plain_descent, **keywords)
         evaluate = model.policy.evaluate_actions
         passes.append(0)
 
