@@ -163,7 +163,7 @@ class TokenReader(nn.Module):
 
     def choices(self, observations: Tensor) -> Tensor:
         """Candidate ids ``(batch, choices, tokens)`` int64 of choice-level observations."""
-        return observations[:, self.space.window :].long().unflatten(1, (self.space.max_choices, -1))
+        return observations[:, self.space.window :].long().unflatten(1, (-1, self.space.max_utterance_tokens))
 
     def single(self, observations: Tensor, actions: Tensor | None = None) -> PackedBatch:
         """Plain observations as a packed batch, one sequence each, with their utterances behind them at turn level."""

@@ -5,6 +5,7 @@ from typing import Any
 import gymnasium as gym
 import numpy as np
 import pytest
+import torch
 
 import agents
 import textenvs
@@ -94,3 +95,37 @@ def test_a_sampled_policy_of_choices_plays_on_when_rows_have_ended(small_model: 
     envs, observations = rows(3, "TextGuessNumber-v0", **keywords)
     assert len(player.act(envs, observations)) == 3
     assert len(player.act(envs[:1], observations[:1])) == 1
+
+
+@pytest.mark.parametrize(
+    ("learner", "level"), [("ppo", "easy"), ("ppo", "hard"), ("dqn", "hard"), ("maskable_ppo", "hard")]
+)
+def test_a_policy_of_choices_plays_with_another_number_of_them(small_model: str, learner: str, level: str) -> None:
+    keywords = {"action_level": "choice", "tokenizer": "textenvs", "window": 160, "max_utterance_tokens": 12}
+    own = {**keywords, "level": "medium"}
+    model: Any = agents.make(learner, "TextGuessNumber-v0", small_model, num_envs=2, env_kwargs=own)
+    torch.nn.init.normal_(model.policy.reader.query.weight)
+    player, space = PolicyPlayer(model), model.observation_space
+    other = {**keywords, "level": level}
+    envs, observations = rows(3, "TextGuessNumber-v0", **other)
+    assert envs[0].observation_space.max_choices != space.max_choices
+    chosen = player.act(envs, observations)
+    assert all(env.action_masks()[action] for env, action in zip(envs, chosen, strict=True))
+    fitting: Any = agents.make(learner, "TextGuessNumber-v0", small_model, num_envs=2, env_kwargs=other)
+    fitting.policy.load_state_dict(model.policy.state_dict())
+    assert PolicyPlayer(fitting).act(envs, observations) == chosen
+    assert model.policy.observation_space == space and len(player.act(envs[:1], observations[:1])) == 1
+
+
+@pytest.mark.parametrize("level", ["token", "turn", "choice"])
+def test_a_policy_plays_with_a_shorter_window_and_refuses_a_longer_one(small_model: str, level: str) -> None:
+    keywords = {"action_level": level, "tokenizer": "textenvs", "window": 160}
+    model: Any = agents.make("ppo", "TextGuessNumber-v0", small_model, num_envs=2, env_kwargs=keywords)
+    player = PolicyPlayer(model)
+    whole = player.act(*rows(2, "TextGuessNumber-v0", **keywords))
+    np.testing.assert_array_equal(player.act(*rows(2, "TextGuessNumber-v0", **{**keywords, "window": 96})), whole)
+    if level == "token":
+        longer = {**keywords, "window": 96, "max_utterance_tokens": 64}
+        np.testing.assert_array_equal(player.act(*rows(2, "TextGuessNumber-v0", **longer)), whole)
+    with pytest.raises(ValueError, match=r"trained with window=160 .* has window=200: make it"):
+        player.act(*rows(2, "TextGuessNumber-v0", **{**keywords, "window": 200}))
