@@ -15,8 +15,8 @@ import transformers
 from transformers import AutoModelForCausalLM
 
 import agents
-from agents.learners.table import LEARNERS
 from agents.learners.feedback import FeedbackLearner
+from agents.learners.table import LEARNERS
 from agents.memory.preferences import Preference
 from agents.speaking import Request, load_speaker
 from tests.agents.conftest import SMALL_BACKBONES
