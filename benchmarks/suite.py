@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import hashlib
 import json
+import math
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
@@ -18,6 +19,7 @@ from textenvs.registration import spec
 
 SUITES = Path(__file__).parent / "suites"
 WAYS = ("greedy", "sampled")
+_ACTION_LEVELS = ("token", "turn", "choice")
 # Others would change what a score means.
 _ENV_KEYWORDS = ("window", "max_utterance_tokens", "constrain", "tokenizer")
 
@@ -97,6 +99,15 @@ class Cell:
         return cls(**{**values, **tuples})
 
 
+# What a file may hold.
+_KINDS: dict[str, tuple[Any, str]] = {
+    "about": (str, "text"),
+    "budget": (Mapping, "an integer, or a table of them"),
+    **dict.fromkeys(("env", "settings", "variants", "prices"), (Mapping, "a table")),
+}
+_LEAST = {"seeds": 1, "episodes": 2, "keep": 0, "instances_seed": 0}
+
+
 @dataclass(frozen=True)
 class Suite:
     """A file of ``benchmarks/suites``, or one like it; what the fields mean stands in ``docs/benchmarks.md``."""
@@ -122,16 +133,47 @@ class Suite:
     imports: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        for name, least in (("seeds", 1), ("episodes", 2), ("keep", 0), ("instances_seed", 0)):
-            value = getattr(self, name)
-            if isinstance(value, bool) or not isinstance(value, int) or value < least:
-                raise ValueError(f"{name} must be an integer of at least {least}, not {value!r}")
-        for name, allowed in (("ways", WAYS), ("env", _ENV_KEYWORDS), ("budget", ("token", "turn", "choice"))):
+        for name, (kind, told) in _KINDS.items():
+            if not isinstance(getattr(self, name), kind):
+                raise ValueError(f"{name} must be {told}, not {getattr(self, name)!r}")
+        for name, allowed in (("ways", WAYS), ("env", _ENV_KEYWORDS), ("budget", _ACTION_LEVELS)):
             for each in getattr(self, name):
                 if each not in allowed:
                     raise ValueError(f"{name} takes {', '.join(allowed)}, not {each!r}")
         if not self.ways:
             raise ValueError("ways must not be empty")
+        if self.action_level not in ("", *_ACTION_LEVELS):
+            raise ValueError(f"action_level takes {', '.join(_ACTION_LEVELS)}, not {self.action_level!r}")
+        whole = [(name, getattr(self, name), least) for name, least in _LEAST.items()]
+        whole += [(f"budget.{name}", value, 1) for name, value in self.budget.items()]
+        whole += [(f"env.{each}", self.env[each], 1) for each in ("window", "max_utterance_tokens") if each in self.env]
+        for name, value, least in whole:
+            if isinstance(value, bool) or not isinstance(value, int) or value < least:
+                raise ValueError(f"{name} must be an integer of at least {least}, not {value!r}")
+        if not isinstance(self.env.get("constrain", False), bool):
+            raise ValueError(f"env.constrain must be true or false, not {self.env['constrain']!r}")
+        if not isinstance(self.env.get("tokenizer", ""), str):
+            raise ValueError(f"env.tokenizer must be a name, not {self.env['tokenizer']!r}")
+        for player, price in self.prices.items():
+            if not isinstance(price, list | tuple) or len(price) != 2 or not all(map(_is_price, price)):
+                raise ValueError(f"prices.{player!r} must be two numbers, for tokens read and written, not {price!r}")
+        if self.settings or self.variants:
+            self._check_learners()
+
+    def _check_learners(self) -> None:
+        from agents.learners import LEARNERS
+
+        for name, learner in self.variants.items():
+            if name in LEARNERS:
+                raise ValueError(f"variants.{name} is named as a learner: give it a name of its own")
+            if not isinstance(learner, str) or learner not in LEARNERS:
+                raise ValueError(f"variants.{name}: no learner {learner!r}{_suggest(str(learner), LEARNERS)}")
+        for name, keywords in self.settings.items():
+            if name not in LEARNERS and name not in self.variants:
+                known = [*LEARNERS, *self.variants]
+                raise ValueError(f"settings.{name}: no learner or variant {name!r}{_suggest(name, known)}")
+            if not isinstance(keywords, Mapping):
+                raise ValueError(f"settings.{name} must be a table of keywords, not {keywords!r}")
 
     def cells(self) -> list[Cell]:
         """All cells, cheap ones first, then seed by seed, so that an early look shows every contestant.
@@ -262,23 +304,27 @@ def load_suite(name: str) -> Suite:
 
 def _read(path: Path) -> Suite:
     try:
-        values = tomllib.loads(path.read_text("utf-8"))
-    except tomllib.TOMLDecodeError as error:
+        return _parse(path.stem, path.read_text("utf-8"))
+    except ValueError as error:
         raise ValueError(f"{path}: {error}") from None
-    known = {each.name: each for each in fields(Suite)}
+
+
+def _parse(name: str, text: str) -> Suite:
+    values = tomllib.loads(text)
+    known = [each.name for each in fields(Suite) if each.name != "name"]
     for key in values:
-        if key not in known or key == "name":
-            raise ValueError(f"{path} has no use for {key!r}{_suggest(key, known)}")
+        if key not in known:
+            raise ValueError(f"a suite has no use for {key!r}{_suggest(key, known)}")
     if isinstance(values.get("budget"), int):
-        values["budget"] = dict.fromkeys(("token", "turn", "choice"), values["budget"])
-    elif "budget" in values:
+        values["budget"] = dict.fromkeys(_ACTION_LEVELS, values["budget"])
+    elif isinstance(values.get("budget"), dict):
         values["budget"] = {**Suite("").budget, **values["budget"]}
     for key in ("ids", "levels", "players", "learners", "backbones", "ways", "imports"):
         given = values.get(key, ())
         if key in ("ids", "learners", "levels") and given == "all":
             continue
-        if isinstance(given, str) or not all(isinstance(each, str) for each in given):
-            raise ValueError(f"{path}: {key} must be a list of names, not {given!r}")
+        if not isinstance(given, list | tuple) or not all(isinstance(each, str) for each in given):
+            raise ValueError(f"{key} must be a list of names, not {given!r}")
         if key in values:
             values[key] = tuple(given)
     for module in values.get("imports", ()):
@@ -289,10 +335,11 @@ def _read(path: Path) -> Suite:
         values["learners"] = all_learners()
     if values.get("levels") == "all":
         values["levels"] = tuple(dict.fromkeys(level for each in values.get("ids", ()) for level in _levels(each)))
-    try:
-        return Suite(name=path.stem, **values)
-    except (TypeError, ValueError) as error:
-        raise ValueError(f"{path}: {error}") from None
+    suite = Suite(name, **values)
+    for player in suite.prices:
+        if player not in suite.players:
+            raise ValueError(f"prices: no player {player!r} in the suite{_suggest(player, suite.players)}")
+    return suite
 
 
 def all_learners() -> tuple[str, ...]:
@@ -304,6 +351,10 @@ def all_learners() -> tuple[str, ...]:
 
 def _levels(env_id: str) -> list[str]:
     return list(load_game(spec(env_id).entry).levels) if env_id in textenvs.ids() else []
+
+
+def _is_price(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < math.inf
 
 
 def _suggest(name: str, known: Any) -> str:

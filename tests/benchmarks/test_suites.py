@@ -15,7 +15,7 @@ DOCS = Path(__file__).parent.parent.parent / "docs" / "benchmarks.md"
 
 
 def write(tmp_path: Path, text: str) -> str:
-    (tmp_path / "own.toml").write_text(text)
+    (tmp_path / "own.toml").write_text(text, "utf-8", "surrogateescape")
     return str(tmp_path / "own.toml")
 
 
@@ -51,7 +51,7 @@ def test_the_example_of_the_guide(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     suite = load_suite(write(tmp_path, blocks["toml"]))
     cells = suite.cells()
     per_seed = 2 * 2  # games and levels
-    assert len(cells) == per_seed * (3 + 1 + 1) + per_seed * 2 * 3  # random thrice, expert and mine once; two learners
+    assert len(cells) == per_seed * (3 + 3) + per_seed * 2 * 3  # random thrice, the other players once; two learners
     ppo = next(cell for cell in cells if cell.name == "ppo")
     assert ppo.settings == {"n_epochs": 1} and ppo.budget == 16384 and ppo.env_kwargs == {"window": 320}
     assert ppo.imports == ("my_games",)
@@ -75,7 +75,29 @@ def test_constrain_is_for_the_token_level(tmp_path: Path) -> None:
     ("text", "message"),
     [
         ("idss = []", "has no use for 'idss': did you mean 'ids'?"),
-        ("name = 'x'", "has no use for 'name'"),
+        ("name = 'x'", "has no use for 'name': there are about, ids,"),
+        ("ids = 3", "ids must be a list of names, not 3"),
+        ("about = 3", "about must be text, not 3"),
+        ("prices = 3", "prices must be a table, not 3"),
+        ("prices = ['a', 'b']", "prices must be a table, not ['a', 'b']"),
+        ("prices.random = [0.1]", "prices.'random' must be two numbers, for tokens read and written, not [0.1]"),
+        ("prices.random = [0.1, nan]", "prices.'random' must be two numbers"),
+        ("prices.rndom = [0.1, 0.2]", "no player 'rndom' in the suite: did you mean 'random'?"),
+        ("settings = 3", "settings must be a table, not 3"),
+        ("settings.bc = 3", "settings.bc must be a table of keywords, not 3"),
+        ("[settings.bcc]", "settings.bcc: no learner or variant 'bcc': did you mean 'bc'?"),
+        ("variants = 3", "variants must be a table, not 3"),
+        ("variants.mine = 3", "variants.mine: no learner 3"),
+        ("variants.mine = 'pppo'", "variants.mine: no learner 'pppo': did you mean 'ppo'?"),
+        ("variants.bc = 'ppo'", "variants.bc is named as a learner"),
+        ("budget = 1.5", "budget must be an integer, or a table of them, not 1.5"),
+        ("budget = -5", "budget.token must be an integer of at least 1, not -5"),
+        ("budget = {token = 'x'}", "budget.token must be an integer of at least 1, not 'x'"),
+        ("env.window = 'x'", "env.window must be an integer of at least 1, not 'x'"),
+        ("env.constrain = 1", "env.constrain must be true or false, not 1"),
+        ("env.tokenizer = 1", "env.tokenizer must be a name, not 1"),
+        ("action_level = 'tok'", "action_level takes token, turn, choice, not 'tok'"),
+        ("about = '\udcff'", "'utf-8' codec can't decode byte 0xff"),
         ("ids = 'TextMaze-v0'", "ids must be a list of names"),
         ("ids = [1]", "ids must be a list of names"),
         ("ids = [", "own.toml"),
@@ -90,5 +112,6 @@ def test_constrain_is_for_the_token_level(tmp_path: Path) -> None:
     ],
 )
 def test_mistakes(text: str, message: str, tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match=re.escape(message)):
+    with pytest.raises(ValueError, match=re.escape(message)) as caught:
         load_suite(write(tmp_path, text)).cells()
+    assert re.search(r"own\.toml: |suite 'own'", str(caught.value)), "it says where"
