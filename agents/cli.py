@@ -11,6 +11,7 @@ import shlex
 import shutil
 import signal
 import sys
+import traceback
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -63,7 +64,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except (ValueError, TypeError, OSError, KeyError, ImportError) as error:
         message = _message(error)
     except Exception as error:
-        if not type(error).__module__.startswith("gymnasium"):
+        if not _is_explained(error):
             raise
         message = _message(error)
     print(f"agents: {message}", file=sys.stderr)
@@ -557,6 +558,14 @@ def _pairs(items: Sequence[str], option: str) -> dict[str, Any]:
         except (ValueError, SyntaxError, MemoryError, RecursionError):
             pairs[key] = text
     return pairs
+
+
+def _is_explained(error: Exception) -> bool:
+    """Whether an error is a library's word on what the user gave; any other is a mistake of this code."""
+    if isinstance(error, AssertionError):  # which Stable-Baselines3 raises for wrong keywords
+        *_, (frame, _) = traceback.walk_tb(error.__traceback__)
+        return frame.f_globals["__name__"].startswith(("stable_baselines3.", "sb3_contrib."))
+    return type(error).__module__.startswith("gymnasium")
 
 
 def _message(error: BaseException) -> str:

@@ -67,8 +67,8 @@ def load_backbone(
         frozen: the model stays fixed and only the heads on it learn.
 
     Raises:
-        ValueError: unknown kind or dtype, a model of another kind or of none, ``lora`` together with ``frozen`` or
-            for a GRU.
+        ValueError: unknown kind or dtype, a model of another kind or of none, a configuration that fits no model,
+            ``lora`` together with ``frozen`` or for a GRU.
         TypeError: a configuration with an unknown keyword; the message suggests the right one.
         FileNotFoundError: no such model here, and none could be downloaded.
     """
@@ -114,6 +114,7 @@ def _kind_of(config: Any, kind: str) -> type[Backbone]:
 
 def _configuration(settings: Mapping[str, Any], kind: str) -> Any:
     """The ``transformers`` configuration that ``settings`` describe."""
+    from huggingface_hub.errors import StrictDataclassError
     from transformers import AutoConfig
 
     from textenvs.tokens.tokenizer import SPECIAL_TOKENS, load_tokenizer
@@ -142,7 +143,10 @@ def _configuration(settings: Mapping[str, Any], kind: str) -> Any:
     if positions in known and not {positions, "max_position_embeddings"} & {*settings}:
         defaults[positions] = _POSITIONS
     given = {name: value for name, value in settings.items() if name != "model_type"}
-    return AutoConfig.for_model(model_type, **{**defaults, **given})
+    try:
+        return AutoConfig.for_model(model_type, **{**defaults, **given})
+    except StrictDataclassError as error:
+        raise ValueError(f"this {model_type} configuration makes no model: {error}") from error
 
 
 def _pretrained(name: str, kind: str) -> tuple[type[Backbone], Any]:

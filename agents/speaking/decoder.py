@@ -65,9 +65,14 @@ class Decoder:
         tokenizer: strings <-> its ids.
         rows: replies side by side.
         limit: the most ids of a context and its reply; ``None`` for what the model has positions for.
+
+    Raises:
+        ValueError: ``limit`` leaves no room for a reply.
     """
 
     def __init__(self, backbone: Any, tokenizer: Tokenizer, rows: int, limit: int | None = None) -> None:
+        if limit is not None and limit < 2:
+            raise ValueError(f"limit must be at least 2, a token to read and one to write, not {limit!r}")
         self.backbone, self.tokenizer, self.rows = backbone, tokenizer, rows
         self.limit = min(limit or backbone.max_length or 1 << 16, backbone.max_length or 1 << 16)
         self.active: list[Request | None] = [None] * rows

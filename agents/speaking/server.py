@@ -1,15 +1,18 @@
 """``agents serve``: a language model behind an OpenAI-compatible address.
 
-``GET /v1/models`` and ``POST /v1/chat/completions`` (also streamed), after OpenAI's API reference for chat completions.
+``GET /v1/models``, ``GET /v1/models/NAME`` and ``POST /v1/chat/completions`` (also streamed), after OpenAI's API
+reference for chat completions.
 What this server cannot do (tools, images, penalties) is refused, never ignored.
 """
 
 from __future__ import annotations
 
+import errno
 import hmac
 import json
 import math
 import queue
+import socket
 import threading
 import time
 import uuid
@@ -17,6 +20,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
+from urllib.parse import unquote
 
 from agents.speaking.decoder import Decoder, Request
 from agents.speaking.layout import ROLES
@@ -142,13 +146,14 @@ class Server(ThreadingHTTPServer):
 
     Args:
         speaker: the model.
-        host, port: where to listen; port 0 takes a free one.
+        host, port: where to listen, an address of this machine of either kind (IPv4, IPv6); port 0 takes a free one.
         rows: replies decoded side by side; more requests wait.
         limit: the most tokens of a context and its reply; ``None`` for 2,048 or what the model has.
         key: the API key that requests must bring.
 
     Raises:
-        OSError: the port is taken.
+        ValueError: ``rows``, ``limit`` or ``port`` is out of range.
+        OSError: the port is taken, or the host is no address of this machine.
     """
 
     daemon_threads = True
@@ -166,18 +171,25 @@ class Server(ThreadingHTTPServer):
     ) -> None:
         if rows < 1:
             raise ValueError(f"rows must be at least 1, not {rows!r}")
+        if not 0 <= port < 1 << 16:
+            raise ValueError(f"port must be from 0 to 65535, not {port!r}")
         self.service = Service(speaker, Engine(speaker.decoder(rows, limit)), key)
+        self.address_family = socket.AF_INET6 if ":" in host else socket.AF_INET
         try:
             super().__init__((host, port), _Handler)
         except OSError as error:
-            raise OSError(f"cannot listen on {host}:{port}: {error.strerror or error}; give another --port") from error
+            wrong = (
+                "--port" if error.errno in (errno.EADDRINUSE, errno.EACCES) else "--host, an address of this machine"
+            )
+            told = f"cannot listen on port {port} of {host}: {error.strerror or error}; give another {wrong}"
+            raise OSError(told) from error
         self.service.engine.start()
 
     @property
     def url(self) -> str:
         """The address for clients."""
         host, port = self.server_address[:2]
-        return f"http://{host!s}:{port}/v1"
+        return f"http://[{host!s}]:{port}/v1" if ":" in str(host) else f"http://{host!s}:{port}/v1"
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         """Say nothing of connections that clients drop."""
@@ -218,10 +230,16 @@ class _Handler(BaseHTTPRequestHandler):
             self._refuse(BadRequest(f"the model failed: {type(error).__name__}: {error}", 500))
 
     def _models(self, _: bytes) -> None:
-        if self.path.partition("?")[0].rstrip("/") != "/v1/models":
+        path, name = unquote(self.path.partition("?")[0].rstrip("/")), self.server.service.speaker.name
+        row = {"id": name, "object": "model", "created": 0, "owned_by": "textenvs"}
+        if path == "/v1/models":
+            self._send(200, {"object": "list", "data": [row]})
+        elif path == f"/v1/models/{name}":
+            self._send(200, row)
+        elif path.startswith("/v1/models/"):
+            raise _no_model(path.removeprefix("/v1/models/"), name)
+        else:
             raise BadRequest(f"there is no {self.path}: ask for /v1/models", 404)
-        row = {"id": self.server.service.speaker.name, "object": "model", "created": 0, "owned_by": "textenvs"}
-        self._send(200, {"object": "list", "data": [row]})
 
     def _chat(self, body: bytes) -> None:
         if self.path.partition("?")[0].rstrip("/") != "/v1/chat/completions":
@@ -368,7 +386,7 @@ def read_request(fields: Any, speaker: Speaker, decoder: Decoder) -> list[Reques
         if name not in _KNOWN and name not in _NEUTRAL:
             raise BadRequest(f"unknown field {name!r}")
     if fields.get("model") not in (None, speaker.name):
-        raise BadRequest(f"there is no model {fields['model']!r}: this is {speaker.name!r}", 404, "model_not_found")
+        raise _no_model(fields["model"], speaker.name)
     context = speaker.layout.encode(_messages(fields.get("messages")))
     temperature = _number(fields, "temperature", 1.0, 0.0, 2.0)
     top_p = _number(fields, "top_p", 1.0, 0.0, 1.0)
@@ -410,6 +428,10 @@ def read_request(fields: Any, speaker: Speaker, decoder: Decoder) -> list[Reques
     ]
 
 
+def _no_model(asked: Any, name: str) -> BadRequest:
+    return BadRequest(f"there is no model {asked!r}: this is {name!r}", 404, "model_not_found")
+
+
 def _progress(requests: list[Request], news: Any) -> Iterator[tuple[int, str, str | None]]:
     """The place, text and finish of each request after every token, until all are done."""
     places = {request: place for place, request in enumerate(requests)}
@@ -436,6 +458,9 @@ def _messages(given: Any) -> list[dict[str, str]]:
         where = f"messages[{place}]"
         if not isinstance(message, dict):
             raise BadRequest(f"{where} must be an object")
+        for name, value in message.items():
+            if name not in ("role", "content") and value not in (None, [], {}):  # replies as SDKs give them back
+                raise BadRequest(f"{where}.{name} is not supported here")
         role = "system" if message.get("role") == "developer" else message.get("role")
         if role not in ROLES:
             raise BadRequest(f"{where}.role must be one of {', '.join(ROLES)}, not {role!r}")

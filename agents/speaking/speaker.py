@@ -46,7 +46,7 @@ class Speaker:
 
     def decoder(self, rows: int, limit: int | None = None) -> Decoder:
         """What writes ``rows`` replies side by side, each with its context in at most ``limit`` ids."""
-        return Decoder(self.backbone, self.tokenizer, rows, limit or _LIMIT)
+        return Decoder(self.backbone, self.tokenizer, rows, _LIMIT if limit is None else limit)
 
     def save(self, path: str | os.PathLike[str]) -> Path:
         """Write the model: to a ``.pt`` file the learner it comes from, else a plain Hugging Face folder.

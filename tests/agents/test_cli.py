@@ -235,6 +235,14 @@ def test_export_then_chat_with_the_folder(
         ("train ppo TextDialogue-v0 --out {tmp} --backbone {tmp}/none", "no model"),
         ('train ppo TextDialogue-v0 --out {tmp} --backbone {{"model_type":"abacus"}}', "knows no model_type"),
         ("train ppo TextDialogue-v0 --out {tmp} --timesteps 0", "--timesteps"),
+        ("train ppo TextDialogue-v0 --out {tmp} --set n_steps=0", "must be greater than 1"),
+        ("train ppo TextDialogue-v0 --out {tmp} --set batch_size=1", "must be greater than 1"),
+        ("train ppo TextDialogue-v0 --out {tmp} --set learning_rate=abc", "not abc"),
+        (
+            'train ppo TextDialogue-v0 --out {tmp} --backbone {{"model_type":"llama","hidden_size":33,'
+            '"num_attention_heads":4}}',
+            "this llama configuration makes no model",
+        ),
         ("eval expret TextDialogue-v0", "did you mean 'expert'?"),
         ("eval expert TextDialogue-v0 --level hardest", "level must be"),
         ("eval expert TextDialogue-v0 --split tests", "split must be"),
@@ -247,6 +255,10 @@ def test_export_then_chat_with_the_folder(
         ("serve tinny", "did you mean 'tiny'?"),
         ("serve tiny --api-key-env NO_SUCH_VARIABLE", "NO_SUCH_VARIABLE is not set"),
         ("serve tiny --rows 0 --port 0", "rows must be"),
+        ("serve tiny --limit -5 --port 0", "limit must be at least 2"),
+        ("serve tiny --limit 0 --port 0", "limit must be at least 2"),
+        ("serve tiny --port 99999", "port must be from 0 to 65535"),
+        ("serve tiny --port -1", "port must be from 0 to 65535"),
         ("chat {run}x", "did you mean {run}?"),
         ("export {tmp} {tmp}/x", "is no checkpoint"),
     ],
@@ -259,3 +271,18 @@ def test_errors_are_one_line(
     assert shown.startswith("agents: ") and shown.count("\n") == 1
     assert message.format(run=run) in shown
     assert list(tmp_path.iterdir()) == []
+
+
+def test_what_a_learner_refuses_is_one_line_and_a_mistake_of_this_code_is_not(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    command = ["train", "dqn", "TextDialogue-v0", "--out", str(tmp_path / "run"), "--set", 'train_freq=(1,"episode")']
+    assert main(command) == 2
+    assert "only one env" in capsys.readouterr().err.splitlines()[-1]
+
+    def fail(name: str) -> None:
+        raise AssertionError("ours")
+
+    monkeypatch.setattr("agents.cli._no_plain_player", fail)
+    with pytest.raises(AssertionError, match="ours"):
+        main(["serve", "tiny"])

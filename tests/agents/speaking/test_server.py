@@ -59,6 +59,10 @@ def events(client: httpx2.Client, **fields: Any) -> list[Any]:
 def test_models(client: httpx2.Client) -> None:
     answer = client.get("models").json()
     assert [row["id"] for row in answer["data"]] == ["tiny"] and answer["object"] == "list"
+    assert client.get("models/tiny").json() == answer["data"][0]
+    missing = client.get("models/gpt%2F9")
+    assert missing.status_code == 404 and missing.json()["error"]["code"] == "model_not_found"
+    assert "no model 'gpt/9'" in missing.json()["error"]["message"]
 
 
 def test_a_reply_is_the_models_with_its_account(client: httpx2.Client, server: Server) -> None:
@@ -122,6 +126,8 @@ def test_parts_of_text_and_other_roles(client: httpx2.Client) -> None:
     parts.append({"type": "text", "text": "in the south, a cheap place"})
     assert ask(client, messages=[{"role": "user", "content": parts}])["choices"] == ask(client)["choices"]
     ask(client, messages=[{"role": "developer", "content": "be brief"}, *MESSAGES])
+    reply = {"role": "assistant", "content": "so", "refusal": None, "tool_calls": None, "annotations": []}
+    ask(client, messages=[*MESSAGES, reply, *MESSAGES])
 
 
 @pytest.mark.parametrize(
@@ -132,6 +138,8 @@ def test_parts_of_text_and_other_roles(client: httpx2.Client) -> None:
         ({"messages": [{"role": "robot", "content": ""}]}, 400, "messages[0].role"),
         ({"messages": [{"role": "user", "content": 3}]}, 400, "messages[0].content"),
         ({"messages": [*MESSAGES, {"role": "assistant", "content": "so"}]}, 400, "last message"),
+        ({"messages": [{**MESSAGES[0], "tool_calls": [{"id": "a"}]}]}, 400, "messages[0].tool_calls is not supported"),
+        ({"messages": [{**MESSAGES[0], "name": "ann"}]}, 400, "messages[0].name is not supported"),
         ({"messages": [{"role": "user", "content": "word " * 400}]}, 400, "room for 300"),
         ({"max_tokens": 299}, 400, "room for 300"),
         ({"max_tokens": 0}, 400, "max_tokens"),
@@ -232,6 +240,32 @@ def test_a_key_is_asked_for() -> None:
         server.shutdown()
         server.close()
         thread.join(timeout=10)
+
+
+def test_an_address_of_the_sixth_version() -> None:
+    try:
+        socket.create_server(("::1", 0), family=socket.AF_INET6).close()
+    except OSError:
+        pytest.skip("no IPv6 here")
+    server = Server(load_speaker("tiny"), "::1", port=0)
+    thread = threading.Thread(target=server.serve_forever, args=(0.05,))
+    thread.start()
+    try:
+        assert server.url.startswith("http://[::1]:")
+        assert httpx2.get(f"{server.url}/models", trust_env=False).status_code == 200
+    finally:
+        server.shutdown()
+        server.close()
+        thread.join(timeout=10)
+
+
+@pytest.mark.parametrize(
+    ("host", "port", "option"), [("127.0.0.1", None, "another --port"), ("nowhere.invalid", 0, "another --host")]
+)
+def test_an_address_that_cannot_be_had(server: Server, host: str, port: int | None, option: str) -> None:
+    taken = server.server_address[1] if port is None else port
+    with pytest.raises(OSError, match=option):
+        Server(server.service.speaker, host, taken)
 
 
 @pytest.mark.skipif(os.name == "nt", reason="POSIX signals")
