@@ -373,7 +373,16 @@ def remake(
         if row.algorithm in (DQN, QRDQN) and "n_steps" in settings:  # which they only hand on to a buffer of their own
             own["n_steps"] = settings.pop("n_steps")
         given = overrides.get("replay_buffer_kwargs") or {}
-        settings["replay_buffer_kwargs"] = {**own, **defaults.get("replay_buffer_kwargs", {}), **given}
+        own |= defaults.get("replay_buffer_kwargs", {})
+        buffer = overrides.get("replay_buffer_class")
+        if buffer is not None and not issubclass(buffer, PackedReplayBuffer):
+            if row.algorithm not in (DQN, QRDQN) or env_kwargs.get("constrain"):
+                who = f"{learner} with constrain=True" if env_kwargs.get("constrain") else learner
+                raise ValueError(f"{who} needs a PackedReplayBuffer: leave replay_buffer_class={buffer.__name__} out")
+            if overrides.get("n_steps", 1) != 1 and "n_steps" not in keywords(buffer):
+                raise ValueError(f"{buffer.__name__} knows no n_steps: leave it out, or take PackedReplayBuffer")
+            own = {name: value for name, value in own.items() if name in keywords(buffer)}  # of the defaults
+        settings["replay_buffer_kwargs"] = {**own, **given}
     of_policy = {**defaults.get("policy_kwargs", {}), **(overrides.get("policy_kwargs") or {})}
     settings["policy_kwargs"] = {"backbone": backbone, **of_policy}
     scale = _reward_scale(env_id, env_kwargs.get("level", "medium")) if reward_scale is None else reward_scale

@@ -12,7 +12,8 @@ def test_every_learner_has_a_page(name: str, capsys: pytest.CaptureFixture[str])
     text = page(name)
     assert LEARNERS[name].when in text and f"Action levels: {LEARNERS[name].levels[0]}" in text
     assert any(str(year) in text for year in range(1988, 2027)), "expected its source"
-    assert "| `learning_rate` |" in text and "| `gamma` |" in text
+    unused = getattr(LEARNERS[name].algorithm, "unused", ())
+    assert "| `learning_rate` |" in text and ("| `gamma` |" in text) != ("gamma" in unused)
     at = LEARNERS[name].at.items()
     for keyword, default in LEARNERS[name].defaults.items():
         told = [f"{default!r}", *(f"{own[keyword]!r} at {level} level" for level, own in at if keyword in own)]

@@ -8,6 +8,7 @@ import gymnasium as gym
 import numpy as np
 import pytest
 import torch
+from stable_baselines3.common.buffers import ReplayBuffer
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -15,6 +16,7 @@ import agents
 from agents.learners.ddqn import DDQN, td_targets
 from agents.learners.ilql import ILQL, implicit_losses
 from agents.learners.sac_discrete import SACDiscrete
+from agents.memory import TokenReplayBuffer
 from agents.memory.packed import PackedBatch
 from agents.memory.prioritized import PrioritizedReplayBuffer, SumTree
 from agents.policies.q_network import TokenQNetwork
@@ -535,6 +537,35 @@ def test_a_model_given_as_an_object_is_not_shared_with_its_target(small_model: s
         assert len({id(part) for part in parts}) == len(parts) >= 2
         places = [parameter.data_ptr() for part in parts for parameter in part.parameters()]
         assert len(set(places)) == len(places)
+
+
+@pytest.mark.parametrize("learner", ["dqn", "qrdqn"])
+@pytest.mark.parametrize("buffer", [TokenReplayBuffer, ReplayBuffer])
+def test_the_stock_learners_take_a_plain_replay_buffer(small_model: str, learner: str, buffer: Any) -> None:
+    keywords = {**small_settings(learner), "replay_buffer_class": buffer, "gamma": 0.9}
+    env_kwargs = {"tokenizer": "textenvs", "window": 64, "level": "easy", "max_utterance_tokens": 4}
+    model: Any = agents.make(learner, "TextGuessNumber-v0", small_model, 2, env_kwargs=env_kwargs, **keywords)
+    model.learn(40)
+    assert type(model.replay_buffer) is buffer and model._n_updates > 0
+    assert getattr(model.replay_buffer, "gamma", 0.9) == 0.9
+
+
+@pytest.mark.parametrize(
+    ("learner", "wrong", "message"),
+    [
+        ("dqn", {"n_steps": 3}, "knows no n_steps"),
+        ("dqn", {"env_kwargs": {"constrain": True, "action_level": "token"}}, "constrain=True needs a Packed"),
+        ("sac_discrete", {}, "sac_discrete needs a Packed"),
+        ("ddqn", {}, "ddqn needs a Packed"),
+    ],
+)
+def test_what_a_plain_replay_buffer_cannot_do_is_refused(
+    small_model: str, learner: str, wrong: dict[str, Any], message: str
+) -> None:
+    wrong = {"replay_buffer_class": TokenReplayBuffer, **wrong}
+    env_kwargs = {"tokenizer": "textenvs", **wrong.pop("env_kwargs", {})}
+    with pytest.raises(ValueError, match=message):
+        agents.make(learner, "TextGuessNumber-v0", small_model, 1, env_kwargs=env_kwargs, **wrong)
 
 
 @pytest.mark.parametrize(
