@@ -103,7 +103,7 @@ class TextVecEnv(VecEnv):
 
     def observed(self) -> np.ndarray:
         """``(rows, observation size)``: what is seen now."""
-        return np.array(self.envs._observations())
+        return self.envs._observations()
 
     def get_attr(self, attr_name: str, indices: VecEnvIndices = None) -> list[Any]:
         """An attribute of the chosen rows."""

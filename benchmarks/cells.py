@@ -139,13 +139,14 @@ def ordered(env_id: str, level: str, means: dict[str, float]) -> dict[str, float
     return means
 
 
-def instances(env_id: str, level: str, seed: int, episodes: int) -> list[int]:
+@cache
+def instances(env_id: str, level: str, seed: int, episodes: int) -> tuple[int, ...]:
     """The episode seeds of the test episodes that ``seed`` stands for: those of ``agents.evaluate``."""
     import gymnasium
 
     env = gymnasium.make(env_id, level=level, split="test", as_text=True)
     words = np.random.SeedSequence(seed).generate_state(episodes, np.uint64)
-    return [env.reset(seed=int(word))[1]["episode_seed"] for word in words]
+    return tuple(env.reset(seed=int(word))[1]["episode_seed"] for word in words)
 
 
 # --- training ---

@@ -262,10 +262,8 @@ def _instances(entry: Entry, task: Task) -> set[tuple[int, ...]]:
 
 
 # What tells contestants of one name apart, as it stands in a cell.
-_TELLING = (
-    *("kind", "learner", "action_level", "backbone", "settings", "content", "env_kwargs", "budget"),
-    *("episodes", "instances_seed"),
-)
+_TELLING = ["kind", "learner", "action_level", "backbone", "settings"]
+_TELLING += ["content", "env_kwargs", "budget", "episodes", "instances_seed"]
 
 
 def _task(result: dict[str, Any]) -> Task:

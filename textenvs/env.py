@@ -306,13 +306,9 @@ class TextEnv(gymnasium.Env[Any, Any]):
             if self.action_level == "token":
                 self._write(ids)
             self._receive(self._encode(self._say(text, ids, streamed=self.action_level == "token")))
+        replayed = self._ended, len(self._exchanges), self._heard()
         # Snapshots of earlier versions do not tell what was heard.
-        same = (self._ended, len(self._exchanges), self._heard()) == (
-            state["ended"],
-            len(state["turns"]),
-            state.get("heard", self._heard()),
-        )
-        if not same:
+        if replayed != (state["ended"], len(state["turns"]), state.get("heard", replayed[2])):
             raise ValueError("the snapshot does not replay: it was taken with other keywords or another version")
         if state["writing"]:
             self._write(state["writing"])
@@ -409,7 +405,7 @@ class TextEnv(gymnasium.Env[Any, Any]):
             return self._say(valid[parsed], self._fitting(valid[parsed]))
         if parsed not in (self.tokenizer.end_id, self.tokenizer.pad_id):
             self._writing.append(parsed)
-            self._write((parsed,))
+            self._stream.append((parsed,), closes=False)
             if len(self._writing) < self.max_utterance_tokens:
                 self._reward, self._info = 0.0, {}
                 return None

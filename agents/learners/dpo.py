@@ -46,9 +46,7 @@ class DPO(EpisodicAlgorithm):
     ) -> None:
         if group_size < 2:
             raise ValueError(f"group_size must be at least 2, to have pairs, not {group_size!r}")
-        if beta <= 0:
-            raise ValueError(f"beta must be above 0, not {beta!r}")
-        require_positive(pairs=pairs)
+        require_positive(beta=beta, pairs=pairs)
         self.beta, self.pairs = beta, pairs
         self.reference: Any = None  # agents.make puts a copy of the starting policy there
         super().__init__(policy, env, group_size=group_size, n_starts=n_starts, **keywords)

@@ -26,6 +26,7 @@ from agents.learners.episodic import EpisodicAlgorithm
 from agents.learners.group import GRPO, RLOO
 from agents.learners.ilql import ILQL
 from agents.learners.imitation import BC, ExpertIteration, FilteredBC
+from agents.learners.ranges import require_positive
 from agents.learners.recorded import Recorded, fill
 from agents.learners.reinforce import REINFORCE
 from agents.learners.sac_discrete import SACDiscrete
@@ -386,8 +387,7 @@ def remake(
     of_policy = {**defaults.get("policy_kwargs", {}), **(overrides.get("policy_kwargs") or {})}
     settings["policy_kwargs"] = {"backbone": backbone, **of_policy}
     scale = _reward_scale(env_id, env_kwargs.get("level", "medium")) if reward_scale is None else reward_scale
-    if not scale > 0:
-        raise ValueError(f"reward_scale must be above 0, not {scale!r}")
+    require_positive(reward_scale=scale)
     envs = make_vec_env(env_id, num_envs, seed, scale, **env_kwargs, **tokenizer)
     model = row.algorithm(row.policy, envs, seed=seed, **settings)
     if isinstance(model, OffPolicyAlgorithm):

@@ -3,7 +3,6 @@
 After a change that is meant to move them, ``docs/benchmarks.md`` says how to make the file anew.
 """
 
-from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -70,13 +69,8 @@ def test_committed_results_verify() -> None:
     for each in results:  # what costs no replay holds for all of them
         cell = Cell.from_dict(each["cell"])
         assert each["reference"] == reference(cell.env_id, cell.level), name(each)
-        seeds = instances_of(cell.env_id, cell.level, cell.instances_seed, cell.episodes)
+        seeds = instances(cell.env_id, cell.level, cell.instances_seed, cell.episodes)
         for evaluation in each["evaluations"].values():
             assert tuple(episode["seed"] for episode in evaluation["episodes"]) == seeds, name(each)
     for each in results[:: max(1, len(results) // 6)]:
         assert differences(each, load_suite("core")) == [], name(each)
-
-
-@cache
-def instances_of(*task: Any) -> tuple[int, ...]:
-    return tuple(instances(*task))

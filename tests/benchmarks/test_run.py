@@ -70,7 +70,7 @@ def test_a_learner_is_trained_and_plays_both_ways(learning: Suite, learner: str)
         assert 0 < last["episodes"] <= last["timesteps"] <= result["training"]["timesteps"]
         assert last["tokens"] >= last["timesteps"]
         assert last["tokens"] == last["timesteps"] or cell.action_level != "token"
-    seeds = instances(GUESS, "easy", 1, 6)
+    seeds = [*instances(GUESS, "easy", 1, 6)]
     for evaluation in result["evaluations"].values():
         assert [each["seed"] for each in evaluation["episodes"]] == seeds
         assert evaluation["tokens"]["said"] > 0
