@@ -293,6 +293,8 @@ def _chat(args: argparse.Namespace, console: Console) -> int:
 
     torch.manual_seed(args.seed)
     speaker = load_speaker(args.model, lora={"r": args.lora} if args.lora else None)
+    if args.save is not None:
+        speaker.check_savable(args.save)
     learner, preferences = None, args.preferences or _PREFERENCES
     if args.learn:
         from agents.learners.feedback import FeedbackLearner

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import lzma
+import reprlib
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
@@ -14,10 +15,23 @@ from benchmarks.suite import Cell
 
 COMMITTED = Path(__file__).parent / "results"
 _FIELDS = ("format", "digest", "cell", "status", "versions")
-_NUMBER = (int, float)
-_OF_RESULT = {"versions": dict, "machine": dict, "started": str, "reference": dict, "seconds": _NUMBER}
-_OF_EVALUATION = {"episodes": list, "summary": dict, "transcripts": list, "tokens": dict, "seconds": _NUMBER}
-_OF_TRAINING = {"seconds": _NUMBER, "timesteps": int, "tokens": int, "curve": list}
+# Shapes of what reports tell: a type, [of each], (of one, of the next, ...) or {name: shape}.
+_NUMBER = int | float
+_TRANSCRIPT = {"messages": [{"content": str}], "rewards": [_NUMBER], "success": bool | None, "terminated": bool}
+_THOUGHTS = {"measure": str, "turns": [[(str, _NUMBER, [(str, _NUMBER)])]]}
+_EVALUATION = {
+    "episodes": [{"seed": int, "said": [str], "rewards": [_NUMBER], "success": bool | None}],
+    "summary": {"return": _NUMBER, "success": _NUMBER | None, "turns": _NUMBER},
+    "transcripts": [_TRANSCRIPT],
+    "tokens": {"said": int},
+    "seconds": _NUMBER,
+}
+_POINT = {"tokens": int, "episodes": int, "seconds": _NUMBER, "return": _NUMBER, "success": _NUMBER | None}
+_TRAINING = {"seconds": _NUMBER, "timesteps": int, "tokens": int, "parameters": int, "curve": [_POINT]}
+_SCALE = {"random": _NUMBER, "expert": _NUMBER}
+_RESULT = {
+    "versions": dict, "machine": dict, "started": str, "reference": _SCALE, "seconds": _NUMBER, "evaluations": dict
+}  # fmt: skip
 
 
 def write_cell(folder: Path, result: dict[str, Any]) -> Path:
@@ -27,7 +41,8 @@ def write_cell(folder: Path, result: dict[str, Any]) -> Path:
 
 def finished(folder: Path, cell: Cell) -> bool:
     """Whether the folder has this cell's result; one that failed is not finished, nor is one of other defaults or
-    weights than today's, or of a game whose scores or test episodes are others by now."""
+    weights than today's, or of a game whose scores or test episodes are others by now. Into a finished one goes
+    the price of today."""
     path = folder / cell.filename
     try:
         result = check(json.loads(path.read_text("utf-8")))
@@ -37,7 +52,11 @@ def finished(folder: Path, cell: Cell) -> bool:
         return False
     first = instances(cell.env_id, cell.level, cell.instances_seed, 1)[0]
     played = all(each["episodes"][0]["seed"] == first for each in result["evaluations"].values() if each["episodes"])
-    return played and result["reference"] == reference(cell.env_id, cell.level)
+    if not played or result["reference"] != reference(cell.env_id, cell.level):
+        return False
+    if Cell.from_dict(result["cell"]).price != cell.price:
+        write_cell(folder, {**result, "cell": {**result["cell"], "price": cell.price}})
+    return True
 
 
 def remove_leftovers(folder: Path) -> None:
@@ -94,15 +113,29 @@ def check(result: Any) -> dict[str, Any]:
 
 def _check_figures(result: dict[str, Any]) -> None:
     """Refuse what reports could not tell."""
-    evaluations = result.get("evaluations")
-    if not isinstance(evaluations, dict):
-        raise ValueError(f"not the result of a cell: its evaluations are {evaluations!r}")
-    told: list[tuple[str, dict[str, Any], dict[str, Any]]] = [("the result", result, _OF_RESULT)]
-    told += [(f"evaluation {way!r}", evaluation, _OF_EVALUATION) for way, evaluation in evaluations.items()]
+    _refuse_other(result, _RESULT, "the result")
+    for way, evaluation in result["evaluations"].items():
+        where = f"evaluation {way!r}"
+        _refuse_other(evaluation, _EVALUATION, where)
+        for each in evaluation["transcripts"]:
+            if each.get("thoughts") is not None:
+                _refuse_other(each["thoughts"], _THOUGHTS, f"thoughts of {where}")
+            if len(each["messages"]) != 2 * len(each["rewards"]) + 1:
+                raise ValueError(f"not the result of a cell: a transcript of {where} has no reward for each turn")
     if "training" in result:
-        told.append(("the training", result["training"], _OF_TRAINING))
-    for where, holder, kinds in told:
-        for name, kind in kinds.items():
-            value = holder.get(name) if isinstance(holder, dict) else holder
-            if not isinstance(value, kind):
-                raise ValueError(f"not the result of a cell: {name} of {where} is {value!r}")
+        _refuse_other(result["training"], _TRAINING, "the training")
+
+
+def _refuse_other(value: Any, shape: Any, where: str) -> None:
+    """Refuse a value of another shape, and say which part of it that is."""
+    if isinstance(shape, dict) and isinstance(value, dict):
+        for name, part in shape.items():
+            _refuse_other(value.get(name), part, f"{name} of {where}")
+    elif isinstance(shape, list) and isinstance(value, list):
+        for each in value:
+            _refuse_other(each, shape[0], f"a part of {where}")
+    elif isinstance(shape, tuple) and isinstance(value, list) and len(value) == len(shape):
+        for each, part in zip(value, shape, strict=True):
+            _refuse_other(each, part, f"a part of {where}")
+    elif isinstance(shape, dict | list | tuple) or not isinstance(value, shape):
+        raise ValueError(f"not the result of a cell: {where} is {reprlib.repr(value)}")

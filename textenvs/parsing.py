@@ -20,6 +20,9 @@ _TENS = "twenty thirty forty fifty sixty seventy eighty ninety"
 _NUMBER_WORDS = {word: n for n, word in enumerate(_ONES.split())} | {
     word: 10 * n for n, word in enumerate(_TENS.split(), 2)
 }
+_SPELLED = re.compile(
+    r"\b(?:{0})(?:[\s-]+(?:and\s+)?(?:{0}))*\b".format("|".join([*_NUMBER_WORDS, "hundred", "thousand"])), re.I
+)
 _COMMA = re.compile(r"(?<=[0-9]),(?=[0-9]{3}(?![0-9]))")
 _DIGITS = re.compile(r"((?:(?<!\S)-)?[0-9]{1,9})[0-9]*")
 _TOKEN = re.compile(r"[a-z]+(?:['’][a-z]+)*|[0-9]+")
@@ -66,6 +69,11 @@ def number(text: str) -> int | None:
     """The first whole number in a text, in digits if there are any, else in words (``a hundred and five``)."""
     digits = _DIGITS.search(without_commas(text[:MAX_CHARACTERS]))
     return int(digits[1]) if digits else _spelled(words(text))
+
+
+def in_digits(text: str) -> str:
+    """``text`` with the numbers told in words in digits: ``forty two or fifty`` becomes ``42 or 50``."""
+    return _SPELLED.sub(lambda found: str(_spelled(words(found[0]))), text)
 
 
 @lru_cache(maxsize=1 << 10)

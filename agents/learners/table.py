@@ -366,6 +366,8 @@ def remake(
     settings = {**defaults, **overrides}
     if isinstance(settings.get("train_freq"), list):  # of a saved recipe
         settings["train_freq"] = tuple(settings["train_freq"])
+    if isinstance(settings.get("train_freq"), tuple) and settings["train_freq"][1:] == ("episode",) and num_envs > 1:
+        raise ValueError(f"train_freq={settings['train_freq']} needs num_envs=1, not {num_envs}")
     own_buffer = settings.get("rollout_buffer_class")
     if (own_buffer and issubclass(own_buffer, PackedRolloutBuffer)) or issubclass(row.algorithm, EpisodicAlgorithm):
         settings["rollout_buffer_kwargs"] = {"seed": seed, **(settings.get("rollout_buffer_kwargs") or {})}

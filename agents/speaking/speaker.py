@@ -52,6 +52,21 @@ class Speaker:
         """Write the model: to a ``.pt`` file the learner it comes from, else a plain Hugging Face folder.
 
         Raises:
+            ValueError: see ``check_savable``.
+        """
+        self.check_savable(path)
+        from agents.checkpoint import save, write_folder
+
+        path = Path(path)
+        if path.suffix == ".pt":
+            return save(self.learner, path)
+        write_folder(self.backbone.model, self._source(), path)
+        return path
+
+    def check_savable(self, path: str | os.PathLike[str]) -> None:
+        """Raise what ``save`` would.
+
+        Raises:
             ValueError: a ``.pt`` file is asked for and the model comes from no checkpoint; a folder, and it comes from
                 a ``frozen`` run; or ``path`` is a file.
         """
@@ -59,15 +74,10 @@ class Speaker:
         if path.suffix == ".pt":
             if self.learner is None:
                 raise ValueError(f"only a model from a checkpoint can be saved as one: give a folder instead of {path}")
-            from agents.checkpoint import save
-
-            return save(self.learner, path)
-        if path.is_file():
+        elif path.is_file():
             raise ValueError(f"{path} is a file: give a folder")
-        from agents.checkpoint import write_folder
-
-        write_folder(self.backbone.model, self._source(), path)
-        return path
+        else:
+            _ = self.backbone.model  # which a frozen run has none of to write
 
     def _source(self) -> Any:
         if isinstance(self.tokenizer, ByteTokenizer):

@@ -121,7 +121,7 @@ def test_a_frozen_run_speaks_with_what_it_learned(name: str, tmp_path: Path) -> 
         own = reader.token_logits(hidden).argmax(dim=1).tolist()
         assert (reader.backbone.logits(hidden) - reader.raw_logits(hidden)).abs().max() > 0.1
     assert request.ids and request.ids == own[: len(request.ids)]
-    for write in (partial(agents.export, model), speaker.save):
+    for write in (partial(agents.export, model), speaker.save, speaker.check_savable):
         with pytest.raises(ValueError, match="frozen=True"):
             write(tmp_path / "out")
     assert not (tmp_path / "out").exists()

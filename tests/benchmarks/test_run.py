@@ -227,6 +227,11 @@ def test_what_is_finished_is_not_played_again(tmp_path: Path) -> None:
     assert sorted(path.name for path in tmp_path.iterdir() if path.name != ".lock") == sorted(
         cell.filename for cell in cells
     )
+    assert run([replace(cell, price=(1.0, 2.0)) for cell in cells], tmp_path, jobs=0) == (2, 0)  # a new price
+    assert json.loads(first.read_text())["cell"]["price"] == [1.0, 2.0]
+    assert without_times(json.loads(first.read_text())) == without_times(json.loads(content)).replace(
+        '"price": null', '"price": [1.0, 2.0]'
+    )
 
 
 SLOW = """

@@ -27,6 +27,10 @@ def changed(result: dict[str, Any], tamper: Callable[[dict[str, Any], dict[str, 
     return copy
 
 
+def thoughts(piece: tuple[Any, ...]) -> dict[str, Any]:
+    return {"measure": "Q-value", "turns": [[piece]]}
+
+
 def test_true_results_pass(learning: Suite, expert: dict[str, Any]) -> None:
     assert differences(json.loads(json.dumps(expert))) == []
     for cell in replace(learning, learners=("dqn", "ppo")).cells():
@@ -141,12 +145,18 @@ def test_whatever_was_said_can_be_packed(expert: dict[str, Any], tmp_path: Path)
     ("tamper", "message"),
     [
         (lambda r, e: r.pop("started"), "started of the result is None"),
-        (lambda r, e: r.update(evaluations=[1]), r"its evaluations are \[1\]"),
+        (lambda r, e: r.update(evaluations=[1]), r"evaluations of the result is \[1\]"),
         (lambda r, e: r.update(cell=5), "not a cell: 5"),
         (lambda r, e: r["cell"].update(name=5), "its name is 5"),
         (lambda r, e: e.pop("seconds"), "seconds of evaluation 'played' is None"),
         (lambda r, e: e.pop("episodes"), "episodes of evaluation 'played' is None"),
         (lambda r, e: r.update(training={"seconds": 1, "timesteps": 1, "tokens": "lots", "curve": []}), "'lots'"),
+        (lambda r, e: e.update(episodes=[[]]), r"a part of episodes of evaluation 'played' is \[\]"),
+        (lambda r, e: e["transcripts"][0].update(messages=[7]), "a part of messages of a part of transcripts of"),
+        (lambda r, e: e["transcripts"][0]["messages"].pop(), "a transcript of evaluation 'played' has no reward for"),
+        (lambda r, e: e["transcripts"][0].update(thoughts=[]), "thoughts of evaluation 'played' is"),
+        (lambda r, e: e["transcripts"][0].update(thoughts=thoughts(("7", 0.5))), "is \\['7', 0.5\\]"),
+        (lambda r, e: e["transcripts"][0].update(thoughts=thoughts(("7", 0.5, [["8", "x"]]))), "is 'x'"),
     ],
 )
 def test_what_reports_could_not_tell_is_no_result(

@@ -80,6 +80,11 @@ def test_all_numbers_in_digits() -> None:
     assert parsing.numbers("12345678901 2") == [123456789, 2]
 
 
+def test_numbers_in_words_become_digits() -> None:
+    assert parsing.in_digits("Forty-two or fifty: a hundred and five of them") == "42 or 50: a 105 of them"
+    assert parsing.in_digits("someone often said the eleventh") == "someone often said the eleventh"
+
+
 def test_words_drop_accents_and_keep_apostrophes() -> None:
     assert parsing.words("Let’s GO to the café, 12x") == ["let’s", "go", "to", "the", "cafe", "12", "x"]
 
@@ -135,4 +140,5 @@ def test_short_words_are_no_misspellings() -> None:
 def test_any_text_can_be_read(text: str) -> None:
     for read in (parsing.words, parsing.asserted, parsing.numbers, parsing.number, parsing.direction, parsing.compass):
         read(text)
+    parsing.in_digits(text)
     parsing.option(text, ["key", "red key"])

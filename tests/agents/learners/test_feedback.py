@@ -225,6 +225,7 @@ def test_teaching_at_the_terminal(
     assert shown[-1] == f"(saved: {tmp_path / 'more'})" and (tmp_path / "more" / "config.json").is_file()
     for options, message in (
         (["--save", "x"], "--save needs --learn"),
+        (["--learn", "--save", str(file)], "is a file: give a folder"),
         (["--learn", "--relearn", "--preferences", str(tmp_path / "none")], "No such file"),
     ):
         assert main(["chat", "tiny", *options]) == 2

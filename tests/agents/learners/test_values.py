@@ -593,3 +593,12 @@ def test_wrong_options_are_refused(small_model: str, learner: str, wrong: dict[s
     name = next(iter(value)) if isinstance(value, dict) else name
     with pytest.raises(ValueError, match=name):
         agents.make(learner, "TextGuessNumber-v0", small_model, 1, env_kwargs={"tokenizer": "textenvs"}, **wrong)
+
+
+def test_rollouts_of_whole_episodes_are_of_one_environment(small_model: str) -> None:
+    env_kwargs = {"tokenizer": "textenvs", "level": "easy"}
+    with pytest.raises(ValueError, match="needs num_envs=1, not 2"):
+        agents.make("dqn", "TextBandit-v0", small_model, 2, env_kwargs=env_kwargs, train_freq=(1, "episode"))
+    model = agents.make("dqn", "TextBandit-v0", small_model, 1, env_kwargs=env_kwargs, train_freq=(1, "episode"))
+    model.learn(30)
+    assert model.num_timesteps == 40  # two episodes of 20 turns

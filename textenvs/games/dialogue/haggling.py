@@ -8,10 +8,9 @@ from itertools import accumulate
 from math import comb
 
 from textenvs.games.dialogue.stances import stance
-from textenvs.parsing import MAX_CHARACTERS, number
+from textenvs.parsing import MAX_CHARACTERS, in_digits, without_commas
 
 STRIDE = 3  # steps that the partner goes at most in one turn
-_THOUSANDS = re.compile(r"(?<=[0-9]),(?=[0-9]{3}\b)")
 _AMOUNT = re.compile(r"(?<![0-9.])([0-9]{1,7}(?:\.[0-9]{1,2})?)[0-9]*(k\b)?")
 _NO = r"(?:\b(?:not|never|cannot|cant|dont|wont)|n't)"
 _WILLING = "able|afford|agree|even|go|going|have|just|like|possibly|prepared|ready|really|to|up|want|willing|wish"
@@ -35,23 +34,21 @@ _YOURS = re.compile(r"\bis [$€£]?[0-9.]+k?(?: dollars| euros)? (?:really )?(?
 def read_offer(text: str) -> float | str:
     """The price that a text offers, else its ``stance``.
 
-    Of several prices the last one counts; one that is turned down (``not 50``, ``i won't pay 50``, ``instead of 50``,
-    ``50 is too much``, ``less than 50``) or asked about (``why 50?``, ``is 50 your last price?``) does not, unless as a
-    limit (``not more than 50``).
+    Of several prices the last one counts, of several in words the first; one that is turned down (``not 50``, ``i
+    won't pay 50``, ``instead of 50``, ``50 is too much``, ``less than 50``) or asked about (``why 50?``, ``is 50 your
+    last price?``) does not, unless as a limit (``not more than 50``).
     """
-    text = _YOURS.sub("is it your", _THOUSANDS.sub("", text[:MAX_CHARACTERS].lower().replace("’", "'")))
-    amounts = [
-        float(found[1]) * (1000 if found[2] else 1)
-        for found in _AMOUNT.finditer(text)
-        if not _turned_down(text[: found.start()], text[found.end() :])
-    ]
-    if amounts:
-        return amounts[-1]
-    spelled = None if _AMOUNT.search(text) else number(text)
-    if spelled is not None and spelled > 1:  # "one" is mostly a pronoun
-        return spelled
-    said = stance(text)
-    return "refuse" if said == "unknown" and _AMOUNT.search(text) else said
+    said = without_commas(text[:MAX_CHARACTERS].lower().replace("’", "'"))
+    figures = bool(_AMOUNT.search(said))
+    told = _YOURS.sub("is it your", said if figures else in_digits(said))
+    prices = [(found, float(found[1]) * (1000 if found[2] else 1)) for found in _AMOUNT.finditer(told)]
+    if not figures:
+        prices = [each for each in prices if each[1] > 1]  # "one" is mostly a pronoun
+    offered = [price for found, price in prices if not _turned_down(told[: found.start()], told[found.end() :])]
+    if offered:
+        return offered[-1 if figures else 0]
+    meant = stance(said)
+    return "refuse" if meant == "unknown" and (prices or figures) else meant
 
 
 def _turned_down(before: str, after: str) -> bool:
