@@ -170,7 +170,7 @@ def share_outside(
         return call
 
     decoder = reader.backbone.decoder
-    decoder.generate = clocked(decoder.generate)
+    decoder.generate, decoder.advance = clocked(decoder.generate), clocked(decoder.advance)
     reader.backbone.logits = clocked(reader.backbone.logits)
     model.train = model.policy.reader.forget  # the next rollout begins as after an update: with nothing cached
     shares, rates = [], []

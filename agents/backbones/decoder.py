@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cached_property
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 from torch.nn import functional
 
+from agents.backbones.native import NativeStep
 from agents.memory.cache import Version
 
 # How a layer's queries (tokens, heads, size) meet its keys and values (tokens, key heads, size): (tokens, all heads).
@@ -17,6 +20,7 @@ Attend = Callable[[int, Tensor, Tensor, Tensor], Tensor]
 
 _TYPES = ("llama", "mistral", "qwen2", "qwen3")
 _ROPES = ("default", "linear", "llama3", "yarn")  # those whose angles do not depend on the length of the sequence
+_SMALL, _STEP = 1 << 19, 1 << 25  # the widest product of models that native.c is for, and its size for all new tokens
 _PACKED = 1 << 18  # weights from this size on gain from oneDNN's own layout, smaller float32 ones from lying across
 
 
@@ -122,6 +126,12 @@ class Decoder:
             hidden = hidden + layer.narrow(layer.active(gate).mul_(up))
         return self.copies.last(hidden)
 
+    def advance(self, tokens: np.ndarray, rows: np.ndarray, places: np.ndarray, kept: Any, dtype: Any) -> Tensor | None:
+        """As ``generate``, for a few tokens of a small model on a processor, by compiled code: see ``NativeStep``.
+        ``None`` where torch has to do it, or is as fast."""
+        native = self.copies.native(dtype, len(tokens))
+        return None if native is None else native(tokens, rows, places, kept)
+
     def head(self, hidden: Tensor) -> Tensor | None:
         """Logits of ``hidden`` ``(..., hidden)`` from the copied weights; ``None`` where there are no current ones."""
         return self.copies.logits(hidden)
@@ -138,6 +148,7 @@ class Copies:
         self.layers: list[_Layer] = []
         self.last: Callable[[Tensor], Tensor]
         self._logits: Callable[[Tensor], Tensor] | None = None
+        self._native: NativeStep | None = None
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Copies:
         return Copies(memo[id(self.decoder)])  # a copied model makes its own when it needs them
@@ -147,16 +158,38 @@ class Copies:
 
     def current(self, dtype: Any) -> list[_Layer]:
         """The layers, in step with the model."""
+        self._renew(dtype)
+        if not self.layers:
+            self.layers = [_Layer(layer, dtype) for layer in self.decoder.base.layers]
+            self.last = _Norm(self.decoder.base.norm)
+        return self.layers
+
+    def native(self, dtype: Any, tokens: int) -> NativeStep | None:
+        """What ``advance`` calls, in step with the model."""
+        if dtype != torch.float32 or tokens * self._widest > _STEP or not self._reads_native:
+            return None
+        self._renew(dtype)
+        if self._native is None:
+            self._native = NativeStep(self.decoder, _affine)
+        return self._native
+
+    @cached_property
+    def _widest(self) -> int:
+        """Weights of the largest product."""
+        config = self.decoder.model.config
+        return 2 * int(config.hidden_size) * int(config.intermediate_size)
+
+    @cached_property
+    def _reads_native(self) -> bool:
+        return self._widest <= _SMALL and NativeStep.reads(self.decoder)
+
+    def _renew(self, dtype: Any) -> None:
         if self._version is None:
             self._version = Version(self.decoder.model)
         version = (self._version(), dtype)
         if version != self.version:
-            self.layers = []
-            self.layers = [_Layer(layer, dtype) for layer in self.decoder.base.layers]
-            self.last = _Norm(self.decoder.base.norm)
-            self._logits = None
+            self.layers, self._logits, self._native = [], None, None
             self.version = version
-        return self.layers
 
     def forget(self) -> None:
         """Make the copies anew when they are needed next."""

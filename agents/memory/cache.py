@@ -256,6 +256,12 @@ class FlatCache(_Rows):
         single = offsets[-1] == len(rows)
         places = starts if single else np.arange(offsets[-1]) - np.repeat(offsets - ends, new)
         of = rows if single else np.repeat(rows, new)
+        found = None
+        if self.device.type == "cpu" and not self._copied:
+            found = self.decoder.advance(ids[of, places], of, places, (self.keys, self.values), self.dtype)
+        if found is not None:
+            self.hidden[self._tensor(rows)] = found if single else found[self._tensor(offsets - 1)]
+            return
         tokens, positions = self._tensor(ids[of, places]), self._tensor(places)
         heads = np.arange(self.decoder.key_heads)
         self._slots = self._tensor(((of[:, None] * len(heads) + heads) * self.window + places[:, None]).ravel())

@@ -1,0 +1,141 @@
+"""Compiled steps give what torch gives, on any processor's registers; without a compiler torch does it all."""
+
+import platform
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from transformers import (
+    LlamaConfig,
+    LlamaForCausalLM,
+    Qwen2Config,
+    Qwen2ForCausalLM,
+    Qwen3Config,
+    Qwen3ForCausalLM,
+)
+
+from agents.backbones import CausalBackbone, native
+
+ROWS, WINDOW, VOCABULARY = 5, 48, 60
+SIZES = {
+    "vocab_size": VOCABULARY,
+    "hidden_size": 64,
+    "intermediate_size": 96,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 4,
+    "num_key_value_heads": 2,
+    "head_dim": 16,
+    "max_position_embeddings": WINDOW,
+}
+KINDS: dict[str, Any] = {
+    "llama": lambda: LlamaForCausalLM(LlamaConfig(**SIZES)),
+    "qwen2": lambda: Qwen2ForCausalLM(Qwen2Config(**SIZES)),
+    "qwen3": lambda: Qwen3ForCausalLM(Qwen3Config(**{**SIZES, "head_dim": 32})),
+}
+FLAGS: list[tuple[str, ...]] = [("-march=native",), ()]
+if platform.machine() == "x86_64":
+    FLAGS.append(("-mavx2", "-mfma"))
+
+
+def backbone(kind: str, lora: bool = False) -> CausalBackbone:
+    torch.manual_seed(0)
+    model = KINDS[kind]()
+    if lora:
+        model = CausalBackbone.with_adapters(model, {"r": 2, "target_modules": ["q_proj", "down_proj"]})
+    for name, parameter in model.named_parameters():
+        if "norm" in name or "bias" in name or "lora_B" in name:  # which begin as ones and zeros
+            torch.nn.init.normal_(parameter, mean=float("norm" in name), std=0.3)
+    return CausalBackbone(model)
+
+
+def rows_that_grow(rng: np.random.Generator) -> Any:
+    """Ids and lengths, again and again with one to eight tokens more in most rows, or another beginning."""
+    ids, lengths = torch.zeros(ROWS, WINDOW, dtype=torch.int64), torch.zeros(ROWS, dtype=torch.int64)
+    for _ in range(25):
+        for row in range(ROWS):
+            new, length = int(rng.integers(1, 9)) if rng.random() < 0.5 else 1, int(lengths[row])
+            if length + new > WINDOW:
+                length = 0
+            ids[row, length : length + new] = torch.as_tensor(rng.integers(0, VOCABULARY, new))
+            lengths[row] = length + new
+        yield ids, lengths
+
+
+@pytest.fixture
+def compiler() -> None:
+    if native.library() is None:
+        pytest.skip("no C compiler")
+
+
+@pytest.mark.usefixtures("compiler")
+@pytest.mark.parametrize("flags", FLAGS, ids=" ".join)
+@pytest.mark.parametrize(("kind", "lora"), [("llama", False), ("qwen2", False), ("qwen3", False), ("llama", True)])
+def test_steps_equal_full_recomputation(
+    kind: str, lora: bool, flags: tuple[str, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    code = native.opened(native.compiled(flags, tmp_path))
+    monkeypatch.setattr(native, "library", lambda: code)
+    model = backbone(kind, lora)
+    cache = model.new_cache(ROWS, WINDOW)
+    model.decoder.generate = None  # type: ignore[union-attr, method-assign]  # nothing may fall to torch
+    for ids, lengths in rows_that_grow(np.random.default_rng(0)):
+        with torch.no_grad():
+            full = model(ids)[torch.arange(ROWS), lengths - 1]
+        torch.testing.assert_close(cache.last_hidden(ids, lengths), full, atol=1e-5, rtol=0)
+
+
+@pytest.mark.usefixtures("compiler")
+def test_changed_weights_are_packed_anew() -> None:
+    model = backbone("llama")
+    ids, lengths = next(rows_that_grow(np.random.default_rng(0)))
+    cache = model.new_cache(ROWS, WINDOW)
+    before = cache.last_hidden(ids, lengths)
+    with torch.no_grad():
+        model.decoder.base.layers[1].mlp.down_proj.weight.add_(0.1)  # type: ignore[union-attr]
+        full = model(ids)[torch.arange(ROWS), lengths - 1]
+    assert (before - full).abs().max() > 0.01
+    torch.testing.assert_close(cache.last_hidden(ids, lengths), full, atol=1e-5, rtol=0)
+
+
+@pytest.mark.usefixtures("compiler")
+def test_what_the_model_lacks_is_refused_before_it_is_read() -> None:
+    model = backbone("llama")
+    step = model.decoder.copies.native(torch.float32, 1)  # type: ignore[union-attr]
+    assert step is not None
+    kept = tuple(torch.zeros(2, 1, 2, WINDOW, 16).unbind() for _ in range(2))
+    row = np.zeros(1, np.int64)
+    for token, place in ((VOCABULARY, 0), (-1, 0), (0, WINDOW), (0, -1)):
+        with pytest.raises(IndexError, match="ids must be 0 to 59 and places 0 to 47"):
+            step(np.array([token]), row, np.array([place]), kept)
+    assert not kept[0][0].any()
+
+
+@pytest.mark.parametrize("variable", [("CC", "no-such-compiler"), ("CC", "false"), ("TEXTENVS_NATIVE", "0")])
+def test_without_a_compiler_torch_gives_the_same(
+    variable: tuple[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.setenv(*variable)
+    native.library.cache_clear()
+    try:
+        assert native.library() is None
+        model = backbone("llama")
+        cache = model.new_cache(ROWS, WINDOW)
+        for ids, lengths in rows_that_grow(np.random.default_rng(1)):
+            with torch.no_grad():
+                full = model(ids)[torch.arange(ROWS), lengths - 1]
+            torch.testing.assert_close(cache.last_hidden(ids, lengths), full, atol=1e-5, rtol=0)
+    finally:
+        native.library.cache_clear()
+
+
+@pytest.mark.usefixtures("compiler")
+def test_it_is_compiled_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = native.compiled((), tmp_path)
+    written = path.stat().st_mtime_ns
+    assert native.compiled((), tmp_path) == path and path.stat().st_mtime_ns == written
+    assert [each.name for each in tmp_path.iterdir()] == [path.name]
+    monkeypatch.setattr(native, "_processor", lambda: "another one")
+    assert native.compiled((), tmp_path) != path
