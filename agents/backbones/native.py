@@ -16,6 +16,7 @@ import subprocess
 import tempfile
 from collections.abc import Iterable
 from functools import lru_cache
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -54,6 +55,8 @@ def compiled(flags: Iterable[str], folder: Path) -> Path:
     compiler = shutil.which(os.environ.get("CC") or "cc")
     if compiler is None:
         raise FileNotFoundError("no C compiler")
+    if not folder.is_absolute():
+        raise FileNotFoundError(f"no folder for compiled code: {folder}")
     told = [_SOURCE.read_text("utf-8"), compiler, *flags, _processor()]
     path = folder / f"native-{hashlib.sha256(repr(told).encode()).hexdigest()[:16]}.so"
     if not path.exists():
@@ -82,14 +85,13 @@ def library() -> ctypes.CDLL | None:
     """The library for this processor, or ``None`` where there can be none."""
     if os.environ.get("TEXTENVS_NATIVE") == "0":
         return None
-    folder = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "textenvs"
-    for flags in _MACHINE:
-        try:
-            return opened(compiled(flags, folder))
-        except subprocess.SubprocessError:
-            continue
-        except OSError:
-            return None
+    own = Path(os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache"), "textenvs")
+    with tempfile.TemporaryDirectory() as passing:  # where there is no home, or it cannot be written
+        for folder, flags in product((own, Path(passing)), _MACHINE):
+            try:
+                return opened(compiled(flags, folder))
+            except (OSError, subprocess.SubprocessError):
+                continue
     return None
 
 

@@ -132,6 +132,22 @@ def test_without_a_compiler_torch_gives_the_same(
 
 
 @pytest.mark.usefixtures("compiler")
+@pytest.mark.parametrize("home", ["a/file", "nowhere"])
+def test_a_home_that_cannot_be_written_is_done_without(
+    home: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "a").write_text("")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / home) if home == "a/file" else home)
+    native.library.cache_clear()
+    try:
+        assert native.library() is not None
+        assert [each.name for each in tmp_path.iterdir()] == ["a"]
+    finally:
+        native.library.cache_clear()
+
+
+@pytest.mark.usefixtures("compiler")
 def test_it_is_compiled_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = native.compiled((), tmp_path)
     written = path.stat().st_mtime_ns
