@@ -17,7 +17,7 @@ import torch
 from rich.console import Console
 from rich.table import Table
 from torch import Tensor
-from torch.profiler import ProfilerActivity, profile
+from torch.profiler import ProfilerActivity, profile, record_function
 
 import agents
 from agents.policies import actor_critic
@@ -25,6 +25,7 @@ from benchmarks.provenance import machine_line
 from benchmarks.speed_training import by_transformers
 
 _ROWS, _STEPS, _BATCH = 32, 32, 512
+_COMPILED = "compiled layers"
 # What torch calls them; the time of each without what it calls.
 PARTS = {
     "products of linear layers": ("aten::mm", "aten::addmm", "mkldnn::_linear_pointwise"),
@@ -44,6 +45,7 @@ PARTS = {
         "aten::_index_put_impl_",
     ),
     "element by element": ("aten::mul", "aten::mul_", "aten::add", "aten::add_", "aten::addcmul_", "aten::pow"),
+    "all layers, compiled": (_COMPILED,),
     "drawing": ("aten::multinomial", "aten::exponential_", "aten::cumsum", "aten::searchsorted"),
 }
 
@@ -59,7 +61,17 @@ def learner(before: bool) -> Any:
         batch_size=_BATCH,
         n_epochs=1,
     )
-    return by_transformers(model) if before else model
+    if before:
+        return by_transformers(model)
+    decoder = model.policy.reader.backbone.decoder
+    advance = decoder.advance
+
+    def recorded(*given: Any) -> Any:
+        with record_function(_COMPILED):
+            return advance(*given)
+
+    decoder.advance = recorded
+    return model
 
 
 def drawing(before: bool) -> AbstractContextManager[Any]:
