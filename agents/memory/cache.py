@@ -256,25 +256,23 @@ class FlatCache(_Rows):
         single = offsets[-1] == len(rows)
         places = starts if single else np.arange(offsets[-1]) - np.repeat(offsets - ends, new)
         of = rows if single else np.repeat(rows, new)
-        found = None
+        tokens, hidden = ids[of, places], None
         if self.device.type == "cpu" and not self._copied:
-            found = self.decoder.advance(ids[of, places], of, places, (self.keys, self.values), self.dtype)
-        if found is not None:
-            self.hidden[self._tensor(rows)] = found if single else found[self._tensor(offsets - 1)]
-            return
-        tokens, positions = self._tensor(ids[of, places]), self._tensor(places)
-        heads = np.arange(self.decoder.key_heads)
-        self._slots = self._tensor(((of[:, None] * len(heads) + heads) * self.window + places[:, None]).ravel())
-        last = self._tensor(offsets - 1)
-        self._groups = [self._single(rows, ends, last)]
-        longer = np.flatnonzero(new > 1)
-        for chosen in (longer[new[longer] <= _REFILL], longer[new[longer] > _REFILL]):
-            if len(chosen):
-                self._groups.append(self._several(rows[chosen], starts[chosen], ends[chosen], offsets[chosen]))
-        every = len(rows) == len(self.hidden)
-        wanted = None if single else last
-        hidden = self.decoder.generate(tokens, positions, self._attend, wanted, self.dtype)
-        if every:
+            hidden = self.decoder.advance(tokens, of, places, (self.keys, self.values), self.dtype)
+        if hidden is None:
+            heads = np.arange(self.decoder.key_heads)
+            self._slots = self._tensor(((of[:, None] * len(heads) + heads) * self.window + places[:, None]).ravel())
+            last = self._tensor(offsets - 1)
+            self._groups = [self._single(rows, ends, last)]
+            longer = np.flatnonzero(new > 1)
+            for chosen in (longer[new[longer] <= _REFILL], longer[new[longer] > _REFILL]):
+                if len(chosen):
+                    self._groups.append(self._several(rows[chosen], starts[chosen], ends[chosen], offsets[chosen]))
+            given, wanted = (self._tensor(tokens), self._tensor(places)), None if single else last
+            hidden = self.decoder.generate(*given, self._attend, wanted, self.dtype)
+        elif not single:
+            hidden = hidden[self._tensor(offsets - 1)]
+        if len(rows) == len(self.hidden):
             self.hidden = hidden
         else:
             self.hidden[self._tensor(rows)] = hidden
