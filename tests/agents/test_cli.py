@@ -276,9 +276,9 @@ def test_errors_are_one_line(
 def test_what_a_learner_refuses_is_one_line_and_a_mistake_of_this_code_is_not(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    command = ["train", "dqn", "TextDialogue-v0", "--out", str(tmp_path / "run"), "--set", 'train_freq=(1,"episode")']
-    assert main(command) == 2
-    assert "only one env" in capsys.readouterr().err.splitlines()[-1]
+    out = str(tmp_path / "run")
+    assert main(["train", "ppo", "TextDialogue-v0", "--out", out, "--num-envs", "1", "--set", "n_steps=1"]) == 2
+    assert "must be greater than 1" in capsys.readouterr().err.splitlines()[-1]
 
     def fail(name: str) -> None:
         raise AssertionError("ours")
