@@ -57,7 +57,7 @@ def compiled(flags: Iterable[str], folder: Path) -> Path:
         raise FileNotFoundError("no C compiler")
     if not folder.is_absolute():
         raise FileNotFoundError(f"no folder for compiled code: {folder}")
-    told = [_SOURCE.read_text("utf-8"), compiler, *flags, _processor()]
+    told = [_SOURCE.read_text("utf-8"), compiler, *_FLAGS, *flags, _processor()]
     path = folder / f"native-{hashlib.sha256(repr(told).encode()).hexdigest()[:16]}.so"
     if not path.exists():
         folder.mkdir(parents=True, exist_ok=True)
@@ -81,7 +81,7 @@ def opened(path: Path) -> ctypes.CDLL:
 
 
 @lru_cache(maxsize=1)
-def library() -> ctypes.CDLL | None:
+def loaded() -> ctypes.CDLL | None:
     """The library for this processor, or ``None`` where there can be none."""
     if os.environ.get("TEXTENVS_NATIVE") == "0":
         return None
@@ -113,7 +113,7 @@ class NativeStep:
     """
 
     def __init__(self, decoder: Any, affine: Any) -> None:
-        found = library()
+        found = loaded()
         assert found is not None
         self._library = found
         self._kept: list[Tensor] = []  # what the pointers point to
@@ -144,7 +144,7 @@ class NativeStep:
         outputs = (decoder.heads * decoder.size, decoder.key_heads * decoder.size)
         panels = not any(out % _PANEL for out in (*outputs, config.hidden_size, config.intermediate_size))
         known = panels and decoder.size % _LANES == 0 and config.hidden_act in ("silu", "swish")
-        return known and library() is not None
+        return known and loaded() is not None
 
     def __call__(self, tokens: np.ndarray, rows: np.ndarray, places: np.ndarray, kept: Any) -> Tensor:
         """Hidden states ``(tokens, hidden)`` of new tokens, each of which attends to its row up to its own place.
@@ -168,7 +168,8 @@ class NativeStep:
         if self._library.advance(
             ctypes.byref(model), layers, len(tokens), *pointers, work.data_ptr(), hidden.data_ptr()
         ):
-            raise IndexError(f"ids must be 0 to {model.words - 1} and places 0 to {model.positions - 1}: {tokens}")
+            last = min(model.window, model.positions) - 1
+            raise IndexError(f"ids must be 0 to {model.words - 1} and places 0 to {last}: {tokens}, {places}")
         return hidden
 
     def _keep(self, values: Tensor | None) -> int | None:

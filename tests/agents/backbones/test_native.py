@@ -65,7 +65,7 @@ def rows_that_grow(rng: np.random.Generator) -> Any:
 
 @pytest.fixture
 def compiler() -> None:
-    if native.library() is None:
+    if native.loaded() is None:
         pytest.skip("no C compiler")
 
 
@@ -76,7 +76,7 @@ def test_steps_equal_full_recomputation(
     kind: str, lora: bool, flags: tuple[str, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     code = native.opened(native.compiled(flags, tmp_path))
-    monkeypatch.setattr(native, "library", lambda: code)
+    monkeypatch.setattr(native, "loaded", lambda: code)
     model = backbone(kind, lora)
     cache = model.new_cache(ROWS, WINDOW)
     model.decoder.generate = None  # type: ignore[union-attr, method-assign]  # nothing may fall to torch
@@ -118,9 +118,9 @@ def test_without_a_compiler_torch_gives_the_same(
 ) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     monkeypatch.setenv(*variable)
-    native.library.cache_clear()
+    native.loaded.cache_clear()
     try:
-        assert native.library() is None
+        assert native.loaded() is None
         model = backbone("llama")
         cache = model.new_cache(ROWS, WINDOW)
         for ids, lengths in rows_that_grow(np.random.default_rng(1)):
@@ -128,7 +128,7 @@ def test_without_a_compiler_torch_gives_the_same(
                 full = model(ids)[torch.arange(ROWS), lengths - 1]
             torch.testing.assert_close(cache.last_hidden(ids, lengths), full, atol=1e-5, rtol=0)
     finally:
-        native.library.cache_clear()
+        native.loaded.cache_clear()
 
 
 @pytest.mark.usefixtures("compiler")
@@ -139,12 +139,12 @@ def test_a_home_that_cannot_be_written_is_done_without(
     (tmp_path / "a").write_text("")
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / home) if home == "a/file" else home)
-    native.library.cache_clear()
+    native.loaded.cache_clear()
     try:
-        assert native.library() is not None
+        assert native.loaded() is not None
         assert [each.name for each in tmp_path.iterdir()] == ["a"]
     finally:
-        native.library.cache_clear()
+        native.loaded.cache_clear()
 
 
 @pytest.mark.usefixtures("compiler")
@@ -153,5 +153,8 @@ def test_it_is_compiled_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     written = path.stat().st_mtime_ns
     assert native.compiled((), tmp_path) == path and path.stat().st_mtime_ns == written
     assert [each.name for each in tmp_path.iterdir()] == [path.name]
-    monkeypatch.setattr(native, "_processor", lambda: "another one")
+    with monkeypatch.context() as other:
+        other.setattr(native, "_processor", lambda: "another one")
+        assert native.compiled((), tmp_path) != path
+    monkeypatch.setattr(native, "_FLAGS", ("-O1", *native._FLAGS))
     assert native.compiled((), tmp_path) != path
