@@ -80,7 +80,8 @@ class CausalBackbone(Backbone):
         return self._run(self.decoder, Layout(ids, segment, position, found))
 
     def _run(self, decoder: Decoder, layout: Layout) -> Tensor:
-        twice = self.model.config._attn_implementation == "eager"  # by what has second derivatives
+        # By what has second derivatives, where there are to be any.
+        twice = self.model.config._attn_implementation == "eager" and torch.is_grad_enabled()
         with self.running(layout.tokens), sdpa_kernel(SDPBackend.MATH) if twice else nullcontext():
             hidden = decoder.run(layout.tokens, layout.positions, layout.attend(decoder.scale), layout.wanted, twice)
         return hidden if layout.which is None else hidden[layout.which]

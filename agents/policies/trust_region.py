@@ -12,6 +12,7 @@ from torch.distributions import Categorical
 
 from agents.memory.packed import PackedBatch
 from agents.policies.actor_critic import TokenActorCriticPolicy
+from agents.policies.masks import states_of
 from agents.policies.utterances import Utterances
 
 
@@ -39,6 +40,13 @@ class TokenTrustRegionPolicy(TokenActorCriticPolicy):
         if torch.is_grad_enabled():
             self._last[:] = [wrapped]
         return wrapped  # type: ignore[return-value]
+
+    def predict_values(self, obs: Tensor | PackedBatch) -> Tensor:  # type: ignore[override]
+        """State values ``(steps, 1)`` of plain or packed observations, with a gradient for the critic's own weights
+        alone: TRPO keeps no other, as what moves the model would move the policy out of its trust region."""
+        with torch.no_grad():
+            hidden = states_of(self.reader, obs, candidates=False)[0]
+        return self.critic(hidden)
 
     def last_logits(self) -> Tensor:
         """Normalised logits ``(rows, actions)`` of the last distribution that was asked for with gradients; at turn
