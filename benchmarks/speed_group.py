@@ -157,6 +157,8 @@ class _Ours:
     """GRPO at token level on the game."""
 
     def __init__(self, model: Any, tokenizer: Any, group: int, dtype: str) -> None:
+        from stable_baselines3.common.logger import Logger
+
         import agents
         import textenvs
 
@@ -179,6 +181,7 @@ class _Ours:
             learning_rate=1e-5,
             policy_kwargs={"dtype": dtype},
         )
+        self.model.set_logger(Logger(None, []))  # otherwise each `learn` of one update would make one
 
     def update(self) -> int:
         """One update; the number of tokens generated."""

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 from torch.nn import functional
 
-from agents.backbones.native import NativeStep
+from agents.backbones.native import FEW, NativeStep, Product, takes
 from agents.memory.cache import Version
 
 # How a layer's queries (tokens, heads, size) meet its keys and values (tokens, key heads, size): (tokens, all heads).
@@ -20,7 +20,7 @@ Attend = Callable[[int, Tensor, Tensor, Tensor], Tensor]
 
 _TYPES = ("llama", "mistral", "qwen2", "qwen3")
 _ROPES = ("default", "linear", "llama3", "yarn")  # those whose angles do not depend on the length of the sequence
-_SMALL, _STEP = 1 << 19, 1 << 25  # the widest product of models that native.c is for, and its size for all new tokens
+_STEP = 1 << 25  # the widest product over all new tokens that native.c is for, where they are many
 _PACKED = 1 << 18  # weights from this size on gain from oneDNN's own layout, smaller float32 ones from lying across
 
 
@@ -127,8 +127,8 @@ class Decoder:
         return self.copies.last(hidden)
 
     def advance(self, tokens: np.ndarray, rows: np.ndarray, places: np.ndarray, kept: Any, dtype: Any) -> Tensor | None:
-        """As ``generate``, for a few tokens of a small model on a processor, by compiled code: see ``NativeStep``.
-        ``None`` where torch has to do it, or is as fast."""
+        """As ``generate``, for a few tokens on a processor, by compiled code: see ``NativeStep``. ``None`` where torch
+        has to do it, or is as fast."""
         native = self.copies.native(dtype, len(tokens))
         return None if native is None else native(tokens, rows, places, kept)
 
@@ -162,15 +162,15 @@ class Copies:
         if not self.layers:
             self.layers = [_Layer(layer, dtype) for layer in self.decoder.base.layers]
             self.last = _Norm(self.decoder.base.norm)
+            reads = NativeStep.reads(self.decoder, self.layers)
+            self._native = NativeStep(self.decoder, self.layers) if reads else None
         return self.layers
 
     def native(self, dtype: Any, tokens: int) -> NativeStep | None:
         """What ``advance`` calls, in step with the model."""
-        if dtype != torch.float32 or tokens * self._widest > _STEP or not self._reads_native:
+        if tokens > FEW and tokens * self._widest > _STEP:
             return None
-        self._renew(dtype)
-        if self._native is None:
-            self._native = NativeStep(self.decoder, _affine)
+        self.current(dtype)
         return self._native
 
     @cached_property
@@ -179,16 +179,12 @@ class Copies:
         config = self.decoder.model.config
         return 2 * int(config.hidden_size) * int(config.intermediate_size)
 
-    @cached_property
-    def _reads_native(self) -> bool:
-        return self._widest <= _SMALL and NativeStep.reads(self.decoder)
-
     def _renew(self, dtype: Any) -> None:
         if self._version is None:
             self._version = Version(self.decoder.model)
         version = (self._version(), dtype)
         if version != self.version:
-            self.layers, self._logits, self._native = [], None, None
+            self.layers, self._logits = [], None
             self.version = version
 
     def forget(self) -> None:
@@ -237,16 +233,22 @@ class _Norm:
 def _linear(modules: list[Any], dtype: torch.dtype) -> Callable[[Tensor], Tensor]:
     """One product for several affine modules of the same input, their outputs side by side, all of it in ``dtype``."""
     maps = [_affine(module) for module in modules]
+    if maps[0][0].device.type == "cpu" and all(takes(len(weight), weight.shape[1], dtype) for weight, _ in maps):
+        return Product(maps, dtype, _by_torch)
     biases = [torch.zeros_like(weight[:, 0]) if bias is None else bias for weight, bias in maps]
-    bias = None if all(each is None for _, each in maps) else torch.cat(biases).to(dtype)
-    large = sum(weight.numel() for weight, _ in maps) >= _PACKED
-    on_host = maps[0][0].device.type == "cpu"
+    bias = None if all(each is None for _, each in maps) else torch.cat(biases)
+    return _by_torch(torch.cat([weight for weight, _ in maps]).to(dtype), bias)
+
+
+def _by_torch(weight: Tensor, bias: Tensor | None) -> Callable[[Tensor], Tensor]:
+    """As ``_linear``, of one map ``(out, in)`` and ``(out,)``, in the type of the weights."""
+    dtype, large, on_host = weight.dtype, weight.numel() >= _PACKED, weight.device.type == "cpu"
+    bias = None if bias is None else bias.to(dtype)
     if on_host and not large and dtype == torch.float32:
-        across = torch.cat([weight.T for weight, _ in maps], dim=1).float()
+        across = weight.T.contiguous()
         if bias is None:
             return lambda given: torch.mm(given, across)
         return lambda given: torch.addmm(bias, given, across)
-    weight = torch.cat([weight for weight, _ in maps]).to(dtype)
     if on_host and large and torch.backends.mkldnn.is_available():
         try:
             packed = torch.ops.mkldnn._reorder_linear_weight(weight)

@@ -1,8 +1,9 @@
-"""Steps of generation with a small model as one call of compiled C, where a compiler is at hand.
+"""Steps of generation as one call of compiled C, where a compiler is at hand.
 
 Between two products of a small model torch spends more time on starting operations than on computing; ``native.c``
-does all layers at once. It is compiled when it is first needed, in a second, and kept in the user's cache. Without a
-compiler, or with ``TEXTENVS_NATIVE=0`` in the environment, torch gives the same numbers, to rounding.
+does all layers at once. Of a large model a step reads all weights once: from bfloat16 ones on processors with AMX as
+fast as memory gives them. The code is compiled when it is first needed, in a second, and kept in the user's cache.
+Without a compiler, or with ``TEXTENVS_NATIVE=0`` in the environment, torch gives the same numbers, to rounding.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import platform
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from functools import lru_cache
 from itertools import product
 from pathlib import Path
@@ -26,20 +27,28 @@ from torch import Tensor
 
 _SOURCE = Path(__file__).with_name("native.c")
 _FLAGS = ("-std=gnu11", "-O3", "-ffp-contract=fast", "-fno-math-errno", "-shared", "-fPIC")
-_MACHINE = (("-march=native",), ("-mcpu=native",), ())  # the first that the compiler takes
+_MACHINE = tuple(  # the first that the compiler takes
+    (*own, *threads) for threads in (("-fopenmp",), ()) for own in (("-march=native",), ("-mcpu=native",), ())
+)
 _PANEL, _LANES = 32, 16  # as in native.c, at most
-_POINTER = ctypes.c_void_p
+FEW = 96  # rows from which on torch's products are as fast
+_ALONE = 1 << 22  # multiplications from which on threads are faster than one of them
+_POINTER, _WHOLE = ctypes.c_void_p, ctypes.c_int64
+_ByTorch = Callable[[Tensor, Tensor | None], Callable[[Tensor], Tensor]]
 
 
 class _Layer(ctypes.Structure):
-    _weights = ("mix", "mix_bias", "query_norm", "key_norm", "out", "out_bias", "widen", "widen_bias")
-    _fields_ = tuple((name, _POINTER) for name in (*_weights, "narrow", "narrow_bias", "keys", "values"))
+    _products = ("mix", "out", "widen", "narrow")
+    _norms = ("before", "between", "query_norm", "key_norm")
+    _fields_ = tuple(
+        (name, _POINTER) for name in (*_products, *(f"{each}_bias" for each in _products), *_norms, "keys", "values")
+    )
 
 
 class _Model(ctypes.Structure):
     _sizes = ("layers", "hidden", "inner", "heads", "key_heads", "size", "window", "words", "positions")
     _fields_ = (
-        *((name, ctypes.c_int64) for name in _sizes),
+        *((name, _WHOLE) for name in (*_sizes, "half", "threads")),
         *((name, ctypes.c_float) for name in ("scale", "epsilon")),
         *((name, _POINTER) for name in ("embedding", "cos", "sin", "norm")),
     )
@@ -72,11 +81,14 @@ def compiled(flags: Iterable[str], folder: Path) -> Path:
 def opened(path: Path) -> ctypes.CDLL:
     """The library in a file."""
     library = ctypes.CDLL(str(path))
-    library.room.restype = ctypes.c_int64
-    library.room.argtypes = [_POINTER, ctypes.c_int64]
-    library.pack.argtypes = [ctypes.c_int64, ctypes.c_int64, *[_POINTER] * 3]
-    library.pack.restype = None
-    library.advance.argtypes = [_POINTER, _POINTER, ctypes.c_int64, *[_POINTER] * 5]
+    library.room.restype = _WHOLE
+    library.room.argtypes = [_POINTER, _WHOLE]
+    for packs in (library.pack, library.pack_half):
+        packs.argtypes = [_WHOLE, _WHOLE, _POINTER, _POINTER]
+        packs.restype = None
+    library.product.argtypes = [*[_WHOLE] * 5, *[_POINTER] * 3, ctypes.c_int, *[_POINTER] * 2]
+    library.product.restype = None
+    library.advance.argtypes = [_POINTER, _POINTER, _WHOLE, *[_POINTER] * 5]
     return library
 
 
@@ -104,24 +116,82 @@ def _processor() -> str:
     return "\n".join(line for line in lines if line.startswith(("model name", "flags", "Features", "CPU part")))
 
 
+def takes(out: int, size: int, dtype: torch.dtype) -> bool:
+    """Whether there are compiled products of weights ``(out, size)`` of a type."""
+    library = loaded() if dtype in (torch.float32, torch.bfloat16) else None
+    known = library is not None and out % _PANEL == 0 and size % _PANEL == 0
+    return known and (dtype == torch.float32 or bool(library.halves()))  # type: ignore[union-attr]
+
+
+class Product:
+    """Several affine maps of one input, side by side, for few rows; for more torch is asked.
+
+    Args:
+        maps: weight ``(out, in)`` and bias ``(out,)`` or ``None`` of each, which ``takes``.
+        dtype: what the weights are kept in.
+        by_torch: what torch does with many rows, from weight and bias of all maps; called when it is first needed.
+    """
+
+    def __init__(self, maps: list[tuple[Tensor, Tensor | None]], dtype: torch.dtype, by_torch: _ByTorch) -> None:
+        found = loaded()
+        assert found is not None
+        self._library = found
+        self._by_torch = by_torch
+        self._many: Callable[[Tensor], Tensor] | None = None
+        self.half = dtype == torch.bfloat16
+        self.out, self.size = sum(len(weight) for weight, _ in maps), maps[0][0].shape[1]
+        self.panels = torch.empty(self.out * self.size, dtype=dtype)
+        pack, start = found.pack_half if self.half else found.pack, self.panels.data_ptr()
+        for weight, _ in maps:
+            weight = weight.detach().float().contiguous()
+            pack(*weight.shape, weight.data_ptr(), start)
+            start += weight.numel() * self.panels.element_size()
+        biases = [weight.new_zeros(len(weight)) if bias is None else bias for weight, bias in maps]
+        plain = all(bias is None for _, bias in maps)
+        self.bias = None if plain else torch.cat(biases).detach().float().contiguous()
+
+    def weight(self) -> Tensor:
+        """``(out, in)`` of all maps, from the panels."""
+        if not self.half:
+            return self.panels.view(-1, self.size, _PANEL).transpose(1, 2).reshape(self.out, self.size)
+        parts = self.panels.view(-1, self.size // 32, 2, 16, 16, 2)  # panels, inputs, halves, pairs, columns, of a pair
+        return parts.permute(0, 2, 4, 1, 3, 5).reshape(self.out, self.size)
+
+    def __call__(self, given: Tensor) -> Tensor:
+        """``(rows, out)`` from ``(rows, in)`` float32: float32, of many rows in the type of the weights."""
+        if len(given) > FEW:
+            if self._many is None:
+                self._many = self._by_torch(self.weight(), self.bias)
+            return self._many(given)
+        given = given.contiguous()
+        result = torch.empty(len(given), self.out)
+        room = torch.empty(given.numel() if self.half else 0, dtype=torch.bfloat16)
+        many = len(given) * self.panels.numel() >= _ALONE
+        self._library.product(
+            *(len(given), self.size, self.out, self.half, torch.get_num_threads() if many else 1),
+            *(given.data_ptr(), self.panels.data_ptr(), _start(self.bias), False, room.data_ptr(), result.data_ptr()),
+        )
+        return result
+
+
 class NativeStep:
     """A model's layers in ``native.c``.
 
     Args:
         decoder: the model's layers, which ``NativeStep.reads``.
-        affine: gives weight ``(out, in)`` and bias ``(out,)`` or ``None`` of a linear module.
+        layers: of each layer the products and norms, as ``Copies`` has them.
     """
 
-    def __init__(self, decoder: Any, affine: Any) -> None:
+    def __init__(self, decoder: Any, layers: Sequence[Any]) -> None:
         found = loaded()
         assert found is not None
         self._library = found
-        self._kept: list[Tensor] = []  # what the pointers point to
+        self._kept: list[Any] = [layers]  # what the pointers point to
         base, config = decoder.base, decoder.model.config
         cos, sin, _ = decoder.angles(base.embed_tokens.weight.device)
-        self._layers = (_Layer * len(base.layers))(*(self._layer(each, affine) for each in base.layers))
+        self._layers = (_Layer * len(layers))(*map(_pointers, layers))
         self._model = _Model(
-            layers=len(base.layers),
+            layers=len(layers),
             hidden=config.hidden_size,
             inner=config.intermediate_size,
             heads=decoder.heads,
@@ -129,6 +199,7 @@ class NativeStep:
             size=decoder.size,
             words=len(base.embed_tokens.weight),
             positions=len(cos),
+            half=layers[0].widen.half,
             scale=decoder.scale,
             epsilon=base.norm.variance_epsilon,
             embedding=self._keep(base.embed_tokens.weight),
@@ -136,15 +207,14 @@ class NativeStep:
             sin=self._keep(sin),
             norm=self._keep(base.norm.weight),
         )
+        self._widest = layers[0].widen.panels.numel()
 
     @staticmethod
-    def reads(decoder: Any) -> bool:
-        """Whether the model is of a shape that the code knows, and there is a compiler."""
-        config = decoder.model.config
-        outputs = (decoder.heads * decoder.size, decoder.key_heads * decoder.size)
-        panels = not any(out % _PANEL for out in (*outputs, config.hidden_size, config.intermediate_size))
-        known = panels and decoder.size % _LANES == 0 and config.hidden_act in ("silu", "swish")
-        return known and loaded() is not None
+    def reads(decoder: Any, layers: Sequence[Any]) -> bool:
+        """Whether the model is of a shape that the code knows, and its products are compiled ones."""
+        products = (each for layer in layers for each in (layer.attention, layer.out, layer.widen, layer.narrow))
+        known = decoder.size % _LANES == 0 and decoder.model.config.hidden_act in ("silu", "swish")
+        return known and all(isinstance(each, Product) for each in products)
 
     def __call__(self, tokens: np.ndarray, rows: np.ndarray, places: np.ndarray, kept: Any) -> Tensor:
         """Hidden states ``(tokens, hidden)`` of new tokens, each of which attends to its row up to its own place.
@@ -159,6 +229,7 @@ class NativeStep:
         model = _Model.from_buffer_copy(self._model)  # another thread may be at another cache
         layers = type(self._layers).from_buffer_copy(self._layers)
         model.window = kept[0][0].shape[2]
+        model.threads = torch.get_num_threads() if len(tokens) * self._widest >= _ALONE else 1
         for layer, keys, values in zip(layers, *kept, strict=True):
             layer.keys, layer.values = keys.data_ptr(), values.data_ptr()
         hidden = torch.empty(len(tokens), model.hidden, dtype=torch.float32)
@@ -172,36 +243,20 @@ class NativeStep:
             raise IndexError(f"ids must be 0 to {model.words - 1} and places 0 to {last}: {tokens}, {places}")
         return hidden
 
-    def _keep(self, values: Tensor | None) -> int | None:
-        if values is None:
-            return None
+    def _keep(self, values: Tensor) -> int:
         self._kept.append(values.detach().float().contiguous())
-        return self._kept[-1].data_ptr()
+        return int(self._kept[-1].data_ptr())
 
-    def _product(self, modules: list[Any], affine: Any, norm: Tensor | None = None) -> tuple[int | None, int | None]:
-        """Weights in panels ``(out / 32, in, 32)`` and bias of several affine modules of one input, side by side; what
-        they read has been normalised, but not multiplied by the norm's weights."""
-        maps = [affine(module) for module in modules]
-        panels = torch.empty(sum(weight.numel() for weight, _ in maps), dtype=torch.float32)
-        scale = None if norm is None else norm.detach().float().contiguous()
-        start = panels.data_ptr()
-        for weight, _ in maps:
-            weight = weight.detach().float().contiguous()
-            self._library.pack(*weight.shape, weight.data_ptr(), None if scale is None else scale.data_ptr(), start)
-            start += weight.numel() * weight.element_size()
-        bias = None
-        if any(each is not None for _, each in maps):
-            bias = torch.cat([weight.new_zeros(len(weight)) if each is None else each for weight, each in maps])
-        return self._keep(panels), self._keep(bias)
 
-    def _layer(self, layer: Any, affine: Any) -> _Layer:
-        attention, mlp = layer.self_attn, layer.mlp
-        mixed = [attention.q_proj, attention.k_proj, attention.v_proj]
-        norms = [getattr(attention, name, None) for name in ("q_norm", "k_norm")]
-        return _Layer(
-            *self._product(mixed, affine, layer.input_layernorm.weight),
-            *(None if each is None else self._keep(each.weight) for each in norms),
-            *self._product([attention.o_proj], affine),
-            *self._product([mlp.gate_proj, mlp.up_proj], affine, layer.post_attention_layernorm.weight),
-            *self._product([mlp.down_proj], affine),
-        )
+def _pointers(layer: Any) -> _Layer:
+    products = layer.attention, layer.out, layer.widen, layer.narrow
+    norms = layer.before, layer.between, layer.query, layer.key
+    return _Layer(
+        *(each.panels.data_ptr() for each in products),
+        *(_start(each.bias) for each in products),
+        *(None if each is None else each.weight.data_ptr() for each in norms),
+    )
+
+
+def _start(values: Tensor | None) -> int | None:
+    return None if values is None else values.data_ptr()

@@ -1,6 +1,7 @@
 """Compiled steps give what torch gives, on any processor's registers; without a compiler torch does it all."""
 
 import platform
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -84,6 +85,49 @@ def test_steps_equal_full_recomputation(
         with torch.no_grad():
             full = model(ids)[torch.arange(ROWS), lengths - 1]
         torch.testing.assert_close(cache.last_hidden(ids, lengths), full, atol=1e-5, rtol=0)
+
+
+@pytest.mark.usefixtures("compiler")
+@pytest.mark.parametrize("rows", [1, 8, 15, 16, 17, 32, 41, 100])
+@pytest.mark.parametrize("biased", [False, True])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_products_equal_those_of_rounded_operands(
+    dtype: torch.dtype, biased: bool, rows: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if not native.takes(32, 32, dtype):
+        pytest.skip("this processor has no products of bfloat16")
+    torch.manual_seed(rows)
+    maps = [(torch.randn(out, 96), torch.randn(out) if biased and out == 64 else None) for out in (64, 32)]
+    given = torch.randn(rows, 96).to(dtype).float()
+    product = native.Product(
+        maps, dtype, lambda weight, bias: partial(torch.nn.functional.linear, weight=weight.float(), bias=bias)
+    )
+    weight = torch.cat([each for each, _ in maps]).to(dtype).double()
+    wanted = given.double() @ weight.T
+    if biased:
+        wanted[:, :64] += maps[0][1]  # type: ignore[operator]
+    monkeypatch.setattr(native, "_ALONE", 0)  # by as many threads as torch uses
+    before = torch.get_num_threads()
+    for threads in (1, 3):
+        torch.set_num_threads(threads)
+        torch.testing.assert_close(product(given).double(), wanted, atol=2e-5, rtol=0)
+    torch.set_num_threads(before)
+
+
+@pytest.mark.usefixtures("compiler")
+@pytest.mark.parametrize("kind", sorted(KINDS))
+def test_steps_from_bfloat16_weights_are_near_those_from_float32(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    if not native.takes(32, 32, torch.bfloat16):
+        pytest.skip("this processor has no products of bfloat16")
+    exact, model = backbone(kind), backbone(kind)
+    model.autocast = torch.bfloat16
+    model.decoder.generate = None  # type: ignore[union-attr, method-assign]  # nothing may fall to torch
+    monkeypatch.setattr(native, "_ALONE", 0)
+    near, cache = exact.new_cache(ROWS, WINDOW), model.new_cache(ROWS, WINDOW)
+    for ids, lengths in rows_that_grow(np.random.default_rng(0)):
+        wanted, found = near.last_hidden(ids, lengths), cache.last_hidden(ids, lengths)
+        assert 1e-4 < (found - wanted).abs().max() < 0.1
+        torch.testing.assert_close(found, wanted, atol=0.02 * float(wanted.abs().max()), rtol=0)
 
 
 @pytest.mark.usefixtures("compiler")
