@@ -163,7 +163,7 @@ class Product:
             if self._many is None:
                 self._many = self._by_torch(self.weight(), self.bias)
             return self._many(given)
-        given = given.contiguous()
+        given = given.float().contiguous()
         result = torch.empty(len(given), self.out)
         room = torch.empty(given.numel() if self.half else 0, dtype=torch.bfloat16)
         many = len(given) * self.panels.numel() >= _ALONE
