@@ -81,9 +81,16 @@ static inline __attribute__((always_inline)) float total(vec values) {
     return values[0];
 }
 
+/* of each lane the larger; what is no number in the second stays so */
+static inline vec larger(float one, vec other) {
+    vec all = (vec){0} + one;
+    ints first = (ints)(all > other); /* all bits where it is */
+    return (vec)(((ints)all & first) | ((ints)other & ~first));
+}
+
 /* exp(x) to two units in the last place, for x from -87 to 88 (Moshier, Cephes, expf) */
 static inline vec exponential(vec x) {
-    for (int i = 0; i < LANES; i++) x[i] = x[i] < -87.0f ? -87.0f : x[i] > 88.0f ? 88.0f : x[i];
+    x = -larger(-88.0f, -larger(-87.0f, x));
     vec whole = (x * 1.44269504088896341f + 12582912.0f) - 12582912.0f, power = x - x;
     x -= whole * 0.693359375f;
     x -= whole * -2.12194440e-4f;
