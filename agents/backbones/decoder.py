@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -158,7 +157,12 @@ class Copies:
 
     def current(self, dtype: Any) -> list[_Layer]:
         """The layers, in step with the model."""
-        self._renew(dtype)
+        if self._version is None:
+            self._version = Version(self.decoder.model)
+        version = (self._version(), dtype)
+        if version != self.version:
+            self.layers, self._logits, self._native = [], None, None  # before new ones take as much memory
+            self.version = version
         if not self.layers:
             self.layers = [_Layer(layer, dtype) for layer in self.decoder.base.layers]
             self.last = _Norm(self.decoder.base.norm)
@@ -168,24 +172,10 @@ class Copies:
 
     def native(self, dtype: Any, tokens: int) -> NativeStep | None:
         """What ``advance`` calls, in step with the model."""
-        if tokens > FEW and tokens * self._widest > _STEP:
-            return None
         self.current(dtype)
+        if self._native is None or (tokens > FEW and tokens * self._native.widest > _STEP):
+            return None
         return self._native
-
-    @cached_property
-    def _widest(self) -> int:
-        """Weights of the largest product."""
-        config = self.decoder.model.config
-        return 2 * int(config.hidden_size) * int(config.intermediate_size)
-
-    def _renew(self, dtype: Any) -> None:
-        if self._version is None:
-            self._version = Version(self.decoder.model)
-        version = (self._version(), dtype)
-        if version != self.version:
-            self.layers, self._logits = [], None
-            self.version = version
 
     def forget(self) -> None:
         """Make the copies anew when they are needed next."""
@@ -233,11 +223,12 @@ class _Norm:
 def _linear(modules: list[Any], dtype: torch.dtype) -> Callable[[Tensor], Tensor]:
     """One product for several affine modules of the same input, their outputs side by side, all of it in ``dtype``."""
     maps = [_affine(module) for module in modules]
-    if maps[0][0].device.type == "cpu" and all(takes(len(weight), weight.shape[1], dtype) for weight, _ in maps):
-        return Product(maps, dtype, _by_torch)
+    weights = [weight for weight, _ in maps]
     biases = [torch.zeros_like(weight[:, 0]) if bias is None else bias for weight, bias in maps]
     bias = None if all(each is None for _, each in maps) else torch.cat(biases)
-    return _by_torch(torch.cat([weight for weight, _ in maps]).to(dtype), bias)
+    if weights[0].device.type == "cpu" and all(takes(len(weight), weight.shape[1], dtype) for weight in weights):
+        return Product(weights, bias, dtype, _by_torch)
+    return _by_torch(torch.cat(weights).to(dtype), bias)
 
 
 def _by_torch(weight: Tensor, bias: Tensor | None) -> Callable[[Tensor], Tensor]:

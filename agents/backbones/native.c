@@ -240,9 +240,7 @@ static void normalise(int64_t n, int64_t size, const float *x, const float *weig
         vec squares = {0};
         for (int64_t i = 0; i < size; i += LANES) squares += load(x + i) * load(x + i);
         float scale = 1.0f / sqrtf(total(squares) / size + epsilon);
-        for (int64_t i = 0; i < size; i += LANES) {
-            put(y + i, load(x + i) * scale * load(weight + i));
-        }
+        for (int64_t i = 0; i < size; i += LANES) put(y + i, load(x + i) * scale * load(weight + i));
     }
 }
 

@@ -17,7 +17,6 @@ import subprocess
 import tempfile
 from collections.abc import Callable, Iterable, Sequence
 from functools import lru_cache
-from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -61,13 +60,11 @@ def compiled(flags: Iterable[str], folder: Path) -> Path:
         OSError: there is no compiler, or the folder cannot be written.
         subprocess.CalledProcessError: the compiler does not take the flags.
     """
-    compiler = shutil.which(os.environ.get("CC") or "cc")
+    compiler, path = _compiler(), _path(flags, folder)
     if compiler is None:
         raise FileNotFoundError("no C compiler")
     if not folder.is_absolute():
         raise FileNotFoundError(f"no folder for compiled code: {folder}")
-    told = [_SOURCE.read_text("utf-8"), compiler, *_FLAGS, *flags, _processor()]
-    path = folder / f"native-{hashlib.sha256(repr(told).encode()).hexdigest()[:16]}.so"
     if not path.exists():
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=folder) as beside:
@@ -76,6 +73,16 @@ def compiled(flags: Iterable[str], folder: Path) -> Path:
             subprocess.run(command, check=True, capture_output=True, timeout=60)
             made.replace(path)
     return path
+
+
+def _compiler() -> str | None:
+    return shutil.which(os.environ.get("CC") or "cc")
+
+
+def _path(flags: Iterable[str], folder: Path) -> Path:
+    """Where the library of these flags is kept."""
+    told = [_SOURCE.read_text("utf-8"), _compiler(), *_FLAGS, *flags, _processor()]
+    return folder / f"native-{hashlib.sha256(repr(told).encode()).hexdigest()[:16]}.so"
 
 
 def opened(path: Path) -> ctypes.CDLL:
@@ -99,11 +106,13 @@ def loaded() -> ctypes.CDLL | None:
         return None
     own = Path(os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache"), "textenvs")
     with tempfile.TemporaryDirectory() as passing:  # where there is no home, or it cannot be written
-        for folder, flags in product((own, Path(passing)), _MACHINE):
-            try:
-                return opened(compiled(flags, folder))
-            except (OSError, subprocess.SubprocessError):
-                continue
+        for folder in (own, Path(passing)):
+            # What is there comes first: the compiler is not asked again for what it did not take.
+            for flags in sorted(_MACHINE, key=lambda flags: not os.path.exists(_path(flags, folder))):
+                try:
+                    return opened(compiled(flags, folder))
+                except (OSError, subprocess.SubprocessError):
+                    continue
     return None
 
 
@@ -127,28 +136,27 @@ class Product:
     """Several affine maps of one input, side by side, for few rows; for more torch is asked.
 
     Args:
-        maps: weight ``(out, in)`` and bias ``(out,)`` or ``None`` of each, which ``takes``.
+        weights: ``(out, in)`` of each, which ``takes``.
+        bias: ``(out,)`` of all maps, or ``None``.
         dtype: what the weights are kept in.
         by_torch: what torch does with many rows, from weight and bias of all maps; called when it is first needed.
     """
 
-    def __init__(self, maps: list[tuple[Tensor, Tensor | None]], dtype: torch.dtype, by_torch: _ByTorch) -> None:
+    def __init__(self, weights: list[Tensor], bias: Tensor | None, dtype: torch.dtype, by_torch: _ByTorch) -> None:
         found = loaded()
         assert found is not None
         self._library = found
         self._by_torch = by_torch
         self._many: Callable[[Tensor], Tensor] | None = None
         self.half = dtype == torch.bfloat16
-        self.out, self.size = sum(len(weight) for weight, _ in maps), maps[0][0].shape[1]
+        self.out, self.size = sum(map(len, weights)), weights[0].shape[1]
         self.panels = torch.empty(self.out * self.size, dtype=dtype)
         pack, start = found.pack_half if self.half else found.pack, self.panels.data_ptr()
-        for weight, _ in maps:
+        for weight in weights:
             weight = weight.detach().float().contiguous()
             pack(*weight.shape, weight.data_ptr(), start)
             start += weight.numel() * self.panels.element_size()
-        biases = [weight.new_zeros(len(weight)) if bias is None else bias for weight, bias in maps]
-        plain = all(bias is None for _, bias in maps)
-        self.bias = None if plain else torch.cat(biases).detach().float().contiguous()
+        self.bias = None if bias is None else bias.detach().float().contiguous()
 
     def weight(self) -> Tensor:
         """``(out, in)`` of all maps, from the panels."""
@@ -166,9 +174,8 @@ class Product:
         given = given.float().contiguous()
         result = torch.empty(len(given), self.out)
         room = torch.empty(given.numel() if self.half else 0, dtype=torch.bfloat16)
-        many = len(given) * self.panels.numel() >= _ALONE
         self._library.product(
-            *(len(given), self.size, self.out, self.half, torch.get_num_threads() if many else 1),
+            *(len(given), self.size, self.out, self.half, _threads(len(given) * self.panels.numel())),
             *(given.data_ptr(), self.panels.data_ptr(), _start(self.bias), False, room.data_ptr(), result.data_ptr()),
         )
         return result
@@ -180,6 +187,9 @@ class NativeStep:
     Args:
         decoder: the model's layers, which ``NativeStep.reads``.
         layers: of each layer the products and norms, as ``Copies`` has them.
+
+    Attributes:
+        widest: weights of the largest product.
     """
 
     def __init__(self, decoder: Any, layers: Sequence[Any]) -> None:
@@ -207,7 +217,7 @@ class NativeStep:
             sin=self._keep(sin),
             norm=self._keep(base.norm.weight),
         )
-        self._widest = layers[0].widen.panels.numel()
+        self.widest: int = layers[0].widen.panels.numel()
 
     @staticmethod
     def reads(decoder: Any, layers: Sequence[Any]) -> bool:
@@ -229,7 +239,7 @@ class NativeStep:
         model = _Model.from_buffer_copy(self._model)  # another thread may be at another cache
         layers = type(self._layers).from_buffer_copy(self._layers)
         model.window = kept[0][0].shape[2]
-        model.threads = torch.get_num_threads() if len(tokens) * self._widest >= _ALONE else 1
+        model.threads = _threads(len(tokens) * self.widest)
         for layer, keys, values in zip(layers, *kept, strict=True):
             layer.keys, layer.values = keys.data_ptr(), values.data_ptr()
         hidden = torch.empty(len(tokens), model.hidden, dtype=torch.float32)
@@ -256,6 +266,11 @@ def _pointers(layer: Any) -> _Layer:
         *(_start(each.bias) for each in products),
         *(None if each is None else each.weight.data_ptr() for each in norms),
     )
+
+
+def _threads(multiplications: int) -> int:
+    """As many as torch uses, where it pays."""
+    return torch.get_num_threads() if multiplications >= _ALONE else 1
 
 
 def _start(values: Tensor | None) -> int | None:

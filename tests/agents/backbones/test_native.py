@@ -97,15 +97,14 @@ def test_products_equal_those_of_rounded_operands(
     if not native.takes(32, 32, dtype):
         pytest.skip("this processor has no products of bfloat16")
     torch.manual_seed(rows)
-    maps = [(torch.randn(out, 96), torch.randn(out) if biased and out == 64 else None) for out in (64, 32)]
+    weights, bias = [torch.randn(out, 96) for out in (64, 32)], torch.randn(96) if biased else None
     given = torch.randn(rows, 96).to(dtype).float()
     product = native.Product(
-        maps, dtype, lambda weight, bias: partial(torch.nn.functional.linear, weight=weight.float(), bias=bias)
+        weights, bias, dtype, lambda weight, bias: partial(torch.nn.functional.linear, weight=weight.float(), bias=bias)
     )
-    weight = torch.cat([each for each, _ in maps]).to(dtype).double()
-    wanted = given.double() @ weight.T
-    if biased:
-        wanted[:, :64] += maps[0][1]  # type: ignore[operator]
+    wanted = given.double() @ torch.cat(weights).to(dtype).double().T
+    if bias is not None:
+        wanted += bias
     monkeypatch.setattr(native, "_ALONE", 0)  # by as many threads as torch uses
     before = torch.get_num_threads()
     for threads in (1, 3):
