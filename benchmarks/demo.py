@@ -226,7 +226,7 @@ def report(
     rows: Sequence[Evaluation], before: dict[str, Evaluation], runs: Sequence[Run], options: argparse.Namespace
 ) -> Path:
     """Write ``report.html`` and ``results.json``; the report's path."""
-    out, command = Path(options.out), f"python -m benchmarks.demo {shlex.join(options.given)}".strip()
+    out, command = Path(options.out), _command(options)
     gained = gains(before, runs)
     pooled = {way: pool([run.after[way] for run in runs], way).summary() for way in _WAYS}
     html = (
@@ -271,10 +271,17 @@ def report(
     return write_text(out / "report.html", html)
 
 
+def _command(options: argparse.Namespace) -> str:
+    """What makes the figures again; where the report went is nothing to them."""
+    elsewhere = argparse.ArgumentParser(add_help=False)
+    elsewhere.add_argument("--out")
+    return f"python -m benchmarks.demo {shlex.join(elsewhere.parse_known_args(options.given)[1])}".strip()
+
+
 def update_readme(rows: Sequence[Evaluation], options: argparse.Namespace) -> None:
     """Put the table between the README's marks."""
-    command = f"python -m benchmarks.demo {shlex.join(options.given)}".strip()
-    caption = f"`{command}`: level {options.level}, {options.episodes} test episodes for each player, 95% intervals."
+    counts = f"level {options.level}, {options.episodes} test episodes for each player, 95% intervals."
+    caption = f"`{_command(options)}`: {counts}"
     write_between(_README, "demo", f"{caption}\n\n{markdown(rows)}")
 
 

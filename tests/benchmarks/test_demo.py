@@ -108,7 +108,7 @@ def test_readme_gets_the_table_between_its_marks(tmp_path: Path, monkeypatch: py
     readme.write_text("a\n<!-- demo:start -->\nold\n<!-- demo:end -->\nb\n")
     monkeypatch.setattr(demo, "_README", readme)
     rows = [evaluate(ExpertPlayer(), demo.ENV_ID, 3)]
-    demo.update_readme(rows, argparse.Namespace(given=["--seeds", "1"], episodes=3, level="easy"))
+    demo.update_readme(rows, argparse.Namespace(given=["--seeds", "1", "--out", "a folder"], episodes=3, level="easy"))
     text = readme.read_text()
     assert text.startswith("a\n<!-- demo:start -->\n`python -m benchmarks.demo --seeds 1`")
     assert text.endswith("<!-- demo:end -->\nb\n") and "old" not in text and "| expert | 0." in text
