@@ -72,7 +72,7 @@ def product_rate(device: torch.device, repeats: int, size: int = 8192) -> float:
 @torch.no_grad()
 def decode(backbone: Any, rows: int, context: int, new: int, static: bool, repeats: int) -> dict[str, float]:
     """Tokens and bytes a second while ``rows`` sequences of ``context`` tokens are continued by ``new``."""
-    from agents.policies.chosen import draw
+    from agents.policies.chosen import pick
 
     device = next(backbone.parameters()).device
     cache = backbone.new_cache(rows, context + new)
@@ -83,7 +83,7 @@ def decode(backbone: Any, rows: int, context: int, new: int, static: bool, repea
         for length in range(first, last):
             hidden = cache.last_hidden(written, torch.full((rows,), length))
             if length < written.shape[1]:
-                written[:, length] = draw(backbone.logits(hidden).log_softmax(dim=1))
+                written[:, length] = pick(backbone.logits(hidden))[0]
 
     def run() -> float:
         cache.lengths.zero_()

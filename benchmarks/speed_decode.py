@@ -12,7 +12,7 @@ from torch import Tensor
 
 import agents
 from agents.backbones import CausalBackbone, load_backbone
-from agents.policies.chosen import draw
+from agents.policies.chosen import pick
 from benchmarks.speed_measure import CLOCKS, Comparison, compare, interleaved
 
 _PROMPT = 32
@@ -29,7 +29,7 @@ def generate(backbone: Any, ids: Tensor, new: int, mark: Callable[[], None] = la
         hidden = cache.last_hidden(written, torch.full((rows,), length, device=ids.device))
         logits = backbone.logits(hidden)
         mark()
-        written[:, length] = draw(logits.log_softmax(dim=1))
+        written[:, length] = pick(logits)[0]
     return written
 
 

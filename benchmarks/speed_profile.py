@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager
 from typing import Any
 from unittest.mock import patch
 
@@ -21,11 +21,13 @@ from torch.profiler import ProfilerActivity, profile, record_function
 
 import agents
 from agents.policies import actor_critic
+from agents.policies.chosen import pick
+from agents.policies.reader import MASKED
 from benchmarks.provenance import machine_line
 from benchmarks.speed_training import by_transformers
 
 _ROWS, _STEPS, _BATCH = 32, 32, 512
-_COMPILED = "compiled layers"
+_COMPILED, _DRAWING = "compiled layers", "drawing"
 # What torch calls them; the time of each without what it calls.
 PARTS = {
     "products of linear layers": ("aten::mm", "aten::addmm", "mkldnn::_linear_pointwise"),
@@ -46,7 +48,7 @@ PARTS = {
     ),
     "element by element": ("aten::mul", "aten::mul_", "aten::add", "aten::add_", "aten::addcmul_", "aten::pow"),
     "all layers, compiled": (_COMPILED,),
-    "drawing": ("aten::multinomial", "aten::exponential_", "aten::cumsum", "aten::searchsorted"),
+    "drawing": ("aten::multinomial", "aten::exponential_", _DRAWING),
 }
 
 
@@ -77,10 +79,16 @@ def learner(before: bool) -> Any:
 def drawing(before: bool) -> AbstractContextManager[Any]:
     """Samples as they are drawn, or as ``Categorical.sample`` draws them."""
 
-    def multinomial(log_probs: Tensor) -> Tensor:
-        return torch.multinomial(log_probs.exp(), 1)[:, 0]
+    def multinomial(logits: Tensor, deterministic: bool, forbidden: Tensor) -> tuple[Tensor, Tensor]:
+        log_probs = logits.masked_fill(forbidden, MASKED).log_softmax(dim=1)
+        actions = torch.multinomial(log_probs.exp(), 1)
+        return actions[:, 0], log_probs.gather(1, actions)[:, 0]
 
-    return patch.object(actor_critic, "draw", multinomial) if before else nullcontext()
+    def recorded(*given: Any) -> Any:
+        with record_function(_DRAWING):
+            return pick(*given)
+
+    return patch.object(actor_critic, "pick", multinomial if before else recorded)
 
 
 def measure(before: bool, rounds: int) -> dict[str, dict[str, float]]:

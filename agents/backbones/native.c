@@ -3,7 +3,8 @@
 Between two products of a small model torch spends more time on starting operations than on computing. Here a token's
 layers are one call, whose products keep up to eight rows in registers while a panel of weights goes by. Weights of
 large models, from which generation reads all of memory for a few rows, are bfloat16 where the processor has products of
-that type: then a panel goes by as fast as memory gives it. */
+that type, in tiles (AMX) or in pairs (AVX-512): then a panel goes by as fast as memory gives it. What is said is drawn
+here, too: torch goes over all words five times and more. */
 
 #include <math.h>
 #include <stdint.h>
@@ -13,6 +14,9 @@ that type: then a panel goes by as fast as memory gives it. */
 #include <sys/syscall.h>
 #include <unistd.h>
 #define TILES
+#elif defined __AVX512BF16__
+#include <immintrin.h>
+#define PAIRS
 #endif
 
 #if defined __AVX512F__
@@ -31,6 +35,7 @@ that type: then a panel goes by as fast as memory gives it. */
 #define PANEL 32 /* columns of the weights that lie together */
 #define BLOCK (32 * PANEL) /* bfloat16 weights of a panel that lie together: 2 halves of 16 pairs of inputs, 16 columns */
 #define WIDE (2 * LANES)
+#define SPAN 256 /* actions whose probabilities are added up together */
 #ifdef _OPENMP
 #include <omp.h>
 #define THREAD omp_get_thread_num()
@@ -57,6 +62,12 @@ typedef struct {
 static inline vec load(const float *from) { return *(const vec *)from; }
 static inline void put(float *to, vec values) { *(vec *)to = values; }
 
+/* of each lane the larger; what is no number in `other` stays so */
+static inline vec larger(vec one, vec other) {
+    ints first = (ints)(one > other); /* all bits where it is */
+    return (vec)(((ints)one & first) | ((ints)other & ~first));
+}
+
 static inline __attribute__((always_inline)) vec crossed(vec values, const int distance) {
 #ifdef __clang__
     vec found;
@@ -81,16 +92,10 @@ static inline __attribute__((always_inline)) float total(vec values) {
     return values[0];
 }
 
-/* of each lane the larger; what is no number in the second stays so */
-static inline vec larger(float one, vec other) {
-    vec all = (vec){0} + one;
-    ints first = (ints)(all > other); /* all bits where it is */
-    return (vec)(((ints)all & first) | ((ints)other & ~first));
-}
-
 /* exp(x) to two units in the last place, for x from -87 to 88 (Moshier, Cephes, expf) */
 static inline vec exponential(vec x) {
-    x = -larger(-88.0f, -larger(-87.0f, x));
+    const vec none = {0};
+    x = -larger(none - 88.0f, -larger(none - 87.0f, x));
     vec whole = (x * 1.44269504088896341f + 12582912.0f) - 12582912.0f, power = x - x;
     x -= whole * 0.693359375f;
     x -= whole * -2.12194440e-4f;
@@ -105,6 +110,18 @@ static inline vec exponential(vec x) {
     return power * *(vec *)&bits;
 }
 
+/* rows of y = or += the sums of either half of a panel's columns + bias; bias may be null */
+static inline __attribute__((always_inline)) void finish(const int rows, int64_t out, const vec *low, const vec *high,
+                                                         const float *bias, int onto, float *y) {
+    for (int r = 0; r < rows; r++, y += out) {
+        vec first = low[r], second = high[r];
+        if (bias) first += load(bias), second += load(bias + LANES);
+        if (onto) first += load(y), second += load(y + LANES);
+        put(y, first);
+        put(y + LANES, second);
+    }
+}
+
 static inline __attribute__((always_inline)) void tile(const int rows, int64_t in, int64_t out, const float *x,
                                                        const float *panel, const float *bias, int onto, float *y) {
     vec low[ROWS], high[ROWS];
@@ -117,29 +134,29 @@ static inline __attribute__((always_inline)) void tile(const int rows, int64_t i
             high[r] += factor * second;
         }
     }
-    for (int r = 0; r < rows; r++) {
-        if (bias) low[r] += load(bias), high[r] += load(bias + LANES);
-        if (onto) low[r] += load(y + r * out), high[r] += load(y + r * out + LANES);
-        put(y + r * out, low[r]);
-        put(y + r * out + LANES, high[r]);
-    }
+    finish(rows, out, low, high, bias, onto, y);
 }
+
+/* Call a tile's function for as many rows of those left as go at once: in it their number is to be a constant. */
+#define CASE(rows, call, ...) case rows: call(rows, __VA_ARGS__); break;
+#if ROWS == 8
+#define SEVEN_AND_EIGHT(...) CASE(7, __VA_ARGS__) CASE(8, __VA_ARGS__)
+#else
+#define SEVEN_AND_EIGHT(...)
+#endif
+#define SOME_ROWS(left, ...)                                                                           \
+    switch ((left) < ROWS ? (left) : ROWS) {                                                           \
+        CASE(1, __VA_ARGS__) CASE(2, __VA_ARGS__) CASE(3, __VA_ARGS__) CASE(4, __VA_ARGS__)            \
+        CASE(5, __VA_ARGS__) CASE(6, __VA_ARGS__) SEVEN_AND_EIGHT(__VA_ARGS__)                         \
+    }
 
 /* a panel's columns of y (n, out) = or += x (n, in) panel (in, PANEL) + bias; bias may be null */
 static void columns(int64_t n, int64_t in, int64_t out, const float *x, const float *panel, const float *bias, int onto,
                     float *y) {
     for (int64_t column = 0; column < PANEL; column += WIDE)
-        for (int64_t row = 0; row < n; row += ROWS) {
-            const float *from = x + row * in, *b = bias ? bias + column : 0;
-            float *to = y + row * out + column;
-            switch (n - row < ROWS ? n - row : ROWS) {
-#define TILE(rows) case rows: tile(rows, in, out, from, panel + column, b, onto, to); break;
-                TILE(1) TILE(2) TILE(3) TILE(4) TILE(5) TILE(6)
-#if ROWS == 8
-                TILE(7) TILE(8)
-#endif
-            }
-        }
+        for (int64_t row = 0; row < n; row += ROWS)
+            SOME_ROWS(n - row, tile, in, out, x + row * in, panel + column, bias ? bias + column : 0, onto,
+                      y + row * out + column)
 }
 
 /* the bfloat16 nearest to a float */
@@ -150,7 +167,7 @@ static inline uint16_t rounded(float value) {
 }
 
 /* As `columns`, from a panel of bfloat16 weights (in / 32, 2, 16, 16, 2); bias is not for what goes onto y. */
-#ifdef TILES
+#if defined TILES
 static void half_columns(int64_t n, int64_t in, int64_t out, const uint16_t *x, const uint16_t *panel,
                          const float *bias, int onto, float *y) {
     for (int64_t row = 0; row < n; row += 32) {
@@ -202,6 +219,37 @@ static void half_columns(int64_t n, int64_t in, int64_t out, const uint16_t *x, 
     }
     _tile_release();
 }
+#elif defined PAIRS
+/* onto the sums of one half of the columns: 32 inputs of rows of x (rows, in), from weights that lie together */
+static inline __attribute__((always_inline)) void half_block(const int rows, int64_t in, const uint16_t *x,
+                                                             const uint16_t *weights, vec *sums) {
+    for (int k = 0; k < 32; k += 2) {
+        __m512bh both = (__m512bh)_mm512_loadu_si512(weights + k * 16);
+        for (int r = 0; r < rows; r++) {
+            int32_t pair;
+            memcpy(&pair, x + r * in + k, 4);
+            sums[r] = (vec)_mm512_dpbf16_ps((__m512)sums[r], (__m512bh)_mm512_set1_epi32(pair), both);
+        }
+    }
+}
+
+static inline __attribute__((always_inline)) void half_tile(const int rows, int64_t in, int64_t out, const uint16_t *x,
+                                                            const uint16_t *panel, const float *bias, int onto,
+                                                            float *y) {
+    vec low[ROWS], high[ROWS];
+    for (int r = 0; r < rows; r++) low[r] = high[r] = (vec){0};
+    for (int64_t i = 0; i < in; i += 32, panel += BLOCK) {
+        half_block(rows, in, x + i, panel, low);
+        half_block(rows, in, x + i, panel + BLOCK / 2, high);
+    }
+    finish(rows, out, low, high, bias, onto, y);
+}
+
+static void half_columns(int64_t n, int64_t in, int64_t out, const uint16_t *x, const uint16_t *panel,
+                         const float *bias, int onto, float *y) {
+    for (int64_t row = 0; row < n; row += ROWS)
+        SOME_ROWS(n - row, half_tile, in, out, x + row * in, panel, bias, onto, y + row * out)
+}
 #else
 static void half_columns(int64_t n, int64_t in, int64_t out, const uint16_t *x, const uint16_t *panel,
                          const float *bias, int onto, float *y) {} /* see `halves` */
@@ -211,6 +259,8 @@ static void half_columns(int64_t n, int64_t in, int64_t out, const uint16_t *x, 
 int halves(void) {
 #ifdef TILES
     return syscall(SYS_arch_prctl, 0x1023 /* ARCH_REQ_XCOMP_PERM */, 18 /* XTILEDATA */) == 0;
+#elif defined PAIRS
+    return 1;
 #else
     return 0;
 #endif
@@ -279,6 +329,58 @@ static void attend(int64_t visible, int64_t size, float scale, const float *quer
         for (; j < visible; j++) found[0] += scores[j] * load(values + j * size + i);
         put(seen + i, ((found[0] + found[1]) + (found[2] + found[3])) * share);
     }
+}
+
+/* An action of one row of logits (actions): where the distribution function passes `point`, of 0 to 1, or, if it is
+below 0, the first of the most probable ones. Room is as `draws` has it. */
+static int64_t drawn(int64_t actions, const float *logits, const uint8_t *forbidden, float point, float *room,
+                     float *log_prob) {
+    int64_t blocks = (actions + SPAN - 1) / SPAN, action = 0, last = 0;
+    float *sums = room + blocks * SPAN;
+    if (forbidden) for (int64_t i = 0; i < actions; i++) room[i] = forbidden[i] ? -INFINITY : logits[i];
+    else memcpy(room, logits, actions * sizeof(float));
+    for (int64_t i = actions; i < blocks * SPAN; i++) room[i] = -INFINITY;
+    vec each = load(room);
+    for (int64_t i = LANES; i < blocks * SPAN; i += LANES) each = larger(each, load(room + i));
+    float most = each[0];
+    for (int i = 1; i < LANES; i++) most = each[i] > most ? each[i] : most;
+    if (point < 0.0f) while (action < actions - 1 && room[action] != most) action++;
+    double all = 0.0;
+    for (int64_t b = 0; b < blocks; b++) {
+        vec sum = {0};
+        for (float *share = room + b * SPAN; share < room + (b + 1) * SPAN; share += LANES) {
+            vec x = load(share) - most;
+            ints nothing = (ints)(x < -80.0f); /* rather than next to it: nothing of that is drawn */
+            put(share, (vec)((ints)exponential(x) & ~nothing));
+            sum += load(share);
+        }
+        all += sums[b] = total(sum);
+    }
+    if (point >= 0.0f) {
+        double left = point * all;
+        int64_t b = 0;
+        for (int64_t next = 0; next < blocks && left >= 0.0; next++)
+            if (sums[next] > 0.0f) left -= sums[b = next];
+        left += sums[b];
+        for (action = b * SPAN; action < (b + 1) * SPAN && left >= 0.0; action++)
+            if (room[action] > 0.0f) left -= room[last = action];
+        action = last;
+    }
+    *log_prob = logits[action] - most - logf(all);
+    return action;
+}
+
+/* Floats of room that `draws` wants for each thread. */
+int64_t draws_room(int64_t actions) { return (actions + SPAN - 1) / SPAN * (SPAN + 1); }
+
+/* Actions (n) of rows of logits (n, actions), and their log-probabilities (n), which are no numbers where the logits
+are none. What is forbidden (actions) is out; it may be null, as may the points (n): then the most probable are taken. */
+void draws(int64_t n, int64_t actions, int64_t threads, const float *logits, const uint8_t *forbidden,
+           const float *points, float *room, int64_t *taken, float *log_probs) {
+#pragma omp parallel for num_threads(threads) if (threads > 1)
+    for (int64_t row = 0; row < n; row++)
+        taken[row] = drawn(actions, logits + row * actions, forbidden, points ? points[row] : -1.0f,
+                           room + THREAD * draws_room(actions), log_probs + row);
 }
 
 /* Weights (out, in) as panels (out / PANEL, in, PANEL). */

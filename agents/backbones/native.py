@@ -1,9 +1,10 @@
 """Steps of generation as one call of compiled C, where a compiler is at hand.
 
 Between two products of a small model torch spends more time on starting operations than on computing; ``native.c``
-does all layers at once. Of a large model a step reads all weights once: from bfloat16 ones on processors with AMX as
-fast as memory gives them. The code is compiled when it is first needed, in a second, and kept in the user's cache.
-Without a compiler, or with ``TEXTENVS_NATIVE=0`` in the environment, torch gives the same numbers, to rounding.
+does all layers at once. Of a large model a step reads all weights once: from bfloat16 ones, on processors with products
+of that type, as fast as memory gives them. The code is compiled when it is first needed, in a second, and kept in the
+user's cache. Without a compiler, or with ``TEXTENVS_NATIVE=0`` in the environment, torch gives the same numbers, to
+rounding.
 """
 
 from __future__ import annotations
@@ -32,6 +33,7 @@ _MACHINE = tuple(  # the first that the compiler takes
 _PANEL, _LANES = 32, 16  # as in native.c, at most
 FEW = 96  # rows from which on torch's products are as fast
 _ALONE = 1 << 22  # multiplications from which on threads are faster than one of them
+_DRAWING = 16  # multiplications that take as long as drawing among one action more
 _POINTER, _WHOLE = ctypes.c_void_p, ctypes.c_int64
 _ByTorch = Callable[[Tensor, Tensor | None], Callable[[Tensor], Tensor]]
 
@@ -95,6 +97,10 @@ def opened(path: Path) -> ctypes.CDLL:
         packs.restype = None
     library.product.argtypes = [*[_WHOLE] * 5, *[_POINTER] * 3, ctypes.c_int, *[_POINTER] * 2]
     library.product.restype = None
+    library.draws_room.restype = _WHOLE
+    library.draws_room.argtypes = [_WHOLE]
+    library.draws.argtypes = [*[_WHOLE] * 3, *[_POINTER] * 6]
+    library.draws.restype = None
     library.advance.argtypes = [_POINTER, _POINTER, _WHOLE, *[_POINTER] * 5]
     return library
 
@@ -179,6 +185,26 @@ class Product:
             *(given.data_ptr(), self.panels.data_ptr(), _start(self.bias), False, room.data_ptr(), result.data_ptr()),
         )
         return result
+
+
+def drawn(logits: Tensor, points: Tensor | None, forbidden: Tensor | None) -> tuple[Tensor, Tensor] | None:
+    """As ``agents.policies.chosen.pick``, at given points of the distribution function; ``None``: torch has to do it.
+
+    Args:
+        logits: ``(rows, actions)``.
+        points: ``(rows,)`` float32 from 0 to 1, or ``None`` for the most probable actions.
+        forbidden: ``(actions,)`` bool, or ``None``.
+    """
+    library = loaded() if logits.device.type == "cpu" and logits.dtype == torch.float32 else None
+    if library is None or not logits.numel() or logits.requires_grad:
+        return None
+    logits, (rows, count) = logits.contiguous(), logits.shape
+    threads = _threads(_DRAWING * logits.numel())
+    room = torch.empty(threads * library.draws_room(count))
+    actions, log_probs = torch.empty(rows, dtype=torch.int64), torch.empty(rows)
+    starts = map(_start, (logits, forbidden, points, room, actions, log_probs))
+    library.draws(rows, count, threads, *starts)
+    return actions, log_probs
 
 
 class NativeStep:

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.distributions import Categorical
 
 from agents.memory.packed import PackedBatch
-from agents.policies.chosen import draw, score, score_states
+from agents.policies.chosen import pick, score, score_states
 from agents.policies.masks import action_logits, states_of
 from agents.policies.optimizer import FusedAdam
 from agents.policies.reader import Candidates, TokenReader, ValueHead
@@ -96,7 +96,11 @@ class TokenActorCriticPolicy(ActorCriticPolicy):
         if self.reader.turn_level:
             actions, log_probs = self._speak(obs, hidden, deterministic)
             return actions, values, log_probs
-        actions, log_probs = _pick(action_logits(self.reader, hidden, candidates, self._masks(obs)), deterministic)
+        masks = self._masks(obs)
+        if candidates is None and masks is None:
+            actions, log_probs = pick(self.reader.raw_logits(hidden), deterministic, self.reader.forbidden)
+        else:
+            actions, log_probs = pick(action_logits(self.reader, hidden, candidates, masks), deterministic)
         return actions, values, log_probs
 
     def _masks(self, obs: Tensor) -> Tensor | None:
@@ -125,7 +129,7 @@ class TokenActorCriticPolicy(ActorCriticPolicy):
         log_probs = torch.zeros(len(ids), device=ids.device)
         speaking = torch.ones(len(ids), dtype=torch.bool, device=ids.device)
         for step in range(space.max_utterance_tokens):
-            tokens, chosen = _pick(self.reader.token_logits(hidden), deterministic)
+            tokens, chosen = pick(self.reader.raw_logits(hidden), deterministic, self.reader.forbidden)
             log_probs += chosen.where(speaking, 0.0)
             actions[:, step] = tokens.where(speaking, space.pad_id)
             slots = lengths.clamp(max=ids.shape[1] - 1)[:, None]
@@ -192,10 +196,3 @@ class TokenActorCriticPolicy(ActorCriticPolicy):
 
     def _predict(self, observation: Tensor, deterministic: bool = False) -> Tensor:  # type: ignore[override]
         return self(observation, deterministic=deterministic)[0]
-
-
-def _pick(logits: Tensor, deterministic: bool) -> tuple[Tensor, Tensor]:
-    """Actions ``(rows,)`` under ``logits`` ``(rows, all)`` and their log-probabilities ``(rows,)``."""
-    log_probs = logits.log_softmax(dim=1)
-    actions = logits.argmax(dim=1) if deterministic else draw(log_probs)
-    return actions, log_probs.gather(1, actions[:, None])[:, 0]

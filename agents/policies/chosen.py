@@ -10,6 +10,7 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 from torch.utils.checkpoint import checkpoint
 
+from agents.backbones.native import drawn
 from agents.policies.reader import MASKED
 
 _BLOCK = 1 << 18  # logits worked on at once: they stay in the processor's cache
@@ -17,16 +18,39 @@ _INSIDE = 1 - 2**-22  # a float32 times this is smaller, whatever the rounding
 _KEPT = 1 << 26  # logits kept for the gradient; of more, they are computed again instead
 
 
-def draw(log_probs: Tensor) -> Tensor:
-    """One sample ``(rows,)`` int64 of each row of ``log_probs`` ``(rows, actions)``.
+def pick(logits: Tensor, deterministic: bool = False, forbidden: Tensor | None = None) -> tuple[Tensor, Tensor]:
+    """Actions ``(rows,)`` int64 under ``logits`` ``(rows, actions)``, and their log-probabilities ``(rows,)``.
 
     By the inverse of the distribution function: one random number a row, where ``torch.multinomial`` draws one for
     every action (on processors ten times slower for 2,000 of them).
+
+    Args:
+        deterministic: take the most probable action of each row.
+        forbidden: ``(actions,)`` bool, what has no probability.
+
+    Raises:
+        ValueError: the logits are no numbers.
     """
-    totals = log_probs.softmax(dim=1).cumsum(dim=1)  # exp would take twenty times as long where much is forbidden
-    # Rounding must not carry the point to the end, behind which nothing has any probability.
-    points = torch.rand_like(totals[:, -1:]) * totals[:, -1:] * _INSIDE
-    return torch.searchsorted(totals, points, right=True)[:, 0]
+    points = None if deterministic else torch.rand(len(logits), device=logits.device)
+    actions, log_probs = drawn(logits, points, forbidden) or _by_torch(logits, points, forbidden)
+    if log_probs.isnan().any():
+        raise ValueError(
+            "the model's logits are no numbers: its weights have become infinite or none; go back to a checkpoint, "
+            "and train with a smaller learning_rate or max_grad_norm"
+        )
+    return actions, log_probs
+
+
+def _by_torch(logits: Tensor, points: Tensor | None, forbidden: Tensor | None) -> tuple[Tensor, Tensor]:
+    log_probs = (logits if forbidden is None else logits.masked_fill(forbidden, MASKED)).log_softmax(dim=1)
+    if points is None:
+        actions = log_probs.argmax(dim=1, keepdim=True)
+    else:
+        totals = log_probs.softmax(dim=1).cumsum(dim=1)  # exp would take twenty times as long where much is forbidden
+        # Rounding must not carry the point to the end, behind which nothing has any probability.
+        aims = points[:, None] * totals[:, -1:] * _INSIDE
+        actions = torch.searchsorted(totals, aims, right=True).clamp_(max=logits.shape[1] - 1)
+    return actions[:, 0], log_probs.gather(1, actions)[:, 0]
 
 
 def score(logits: Tensor, actions: Tensor, forbidden: Tensor | None = None) -> tuple[Tensor, Tensor]:
