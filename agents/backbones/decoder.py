@@ -131,6 +131,10 @@ class Decoder:
         native = self.copies.native(dtype, len(tokens))
         return None if native is None else native(tokens, rows, places, kept)
 
+    def compiled(self, dtype: Any) -> bool:
+        """Whether ``advance`` knows the model, with weights in ``dtype``."""
+        return NativeStep.reads(self, dtype)
+
     def head(self, hidden: Tensor) -> Tensor | None:
         """Logits of ``hidden`` ``(..., hidden)`` from the copied weights; ``None`` where there are no current ones."""
         return self.copies.logits(hidden)
@@ -166,8 +170,7 @@ class Copies:
         if not self.layers:
             self.layers = [_Layer(layer, dtype) for layer in self.decoder.base.layers]
             self.last = _Norm(self.decoder.base.norm)
-            reads = NativeStep.reads(self.decoder, self.layers)
-            self._native = NativeStep(self.decoder, self.layers) if reads else None
+            self._native = NativeStep(self.decoder, self.layers) if self.decoder.compiled(dtype) else None
         return self.layers
 
     def native(self, dtype: Any, tokens: int) -> NativeStep | None:

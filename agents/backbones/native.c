@@ -45,22 +45,30 @@ here, too: torch goes over all words five times and more. */
 
 typedef float vec __attribute__((vector_size(4 * LANES), aligned(4), may_alias));
 typedef int32_t ints __attribute__((vector_size(4 * LANES), aligned(4), may_alias));
+typedef uint16_t halves_of __attribute__((vector_size(2 * LANES), aligned(2), may_alias));
 
 typedef struct {
     const void *mix, *out, *widen, *narrow; /* panels of float or, where the model says half, of bfloat16 */
     const float *mix_bias, *out_bias, *widen_bias, *narrow_bias; /* or null */
     const float *before, *between, *query_norm, *key_norm; /* weights of norms; the last two may be null */
-    float *keys, *values; /* (rows, key heads, window, size) */
+    void *keys, *values; /* (rows, key heads, window, size), float or, where the model says so, bfloat16 */
 } Layer;
 
 typedef struct {
-    int64_t layers, hidden, inner, heads, key_heads, size, window, words, positions, half, threads;
+    int64_t layers, hidden, inner, heads, key_heads, size, window, words, positions, half, keeps_half, threads;
     float scale, epsilon;
     const float *embedding, *cos, *sin, *norm; /* cos (positions, size), sin (positions, size / 2) */
 } Model;
 
 static inline vec load(const float *from) { return *(const vec *)from; }
 static inline void put(float *to, vec values) { *(vec *)to = values; }
+
+/* a register of floats, or of bfloat16 as floats */
+static inline __attribute__((always_inline)) vec taken(const void *from, int64_t at, const int half) {
+    if (!half) return load((const float *)from + at);
+    ints bits = __builtin_convertvector(*(const halves_of *)((const uint16_t *)from + at), ints) << 16;
+    return (vec)bits;
+}
 
 /* of each lane the larger; what is no number in `other` stays so */
 static inline vec larger(vec one, vec other) {
@@ -304,14 +312,16 @@ static void rotate(int64_t heads, int64_t size, const float *cos, const float *s
         }
 }
 
-/* what one query sees of keys and values (visible, size) */
-static void attend(int64_t visible, int64_t size, float scale, const float *query, const float *keys,
-                   const float *values, float *scores, float *seen) {
+/* what one query sees of keys and values (visible, size) from `first` on */
+static inline __attribute__((always_inline)) void look(const int half, int64_t first, int64_t visible, int64_t size,
+                                                       float scale, const float *query, const void *keys,
+                                                       const void *values, float *scores, float *seen) {
     int64_t padded = (visible + LANES - 1) / LANES * LANES;
     float most = -INFINITY;
     for (int64_t j = 0; j < visible; j++) {
         vec products = {0};
-        for (int64_t i = 0; i < size; i += LANES) products += load(query + i) * load(keys + j * size + i);
+        for (int64_t i = 0; i < size; i += LANES)
+            products += load(query + i) * taken(keys, first + j * size + i, half);
         scores[j] = total(products) * scale;
         if (scores[j] > most) most = scores[j];
     }
@@ -325,10 +335,22 @@ static void attend(int64_t visible, int64_t size, float scale, const float *quer
         vec found[4] = {{0}, {0}, {0}, {0}}; /* sums that do not wait for one another */
         int64_t j = 0;
         for (; j + 4 <= visible; j += 4)
-            for (int k = 0; k < 4; k++) found[k] += scores[j + k] * load(values + (j + k) * size + i);
-        for (; j < visible; j++) found[0] += scores[j] * load(values + j * size + i);
+            for (int k = 0; k < 4; k++) found[k] += scores[j + k] * taken(values, first + (j + k) * size + i, half);
+        for (; j < visible; j++) found[0] += scores[j] * taken(values, first + j * size + i, half);
         put(seen + i, ((found[0] + found[1]) + (found[2] + found[3])) * share);
     }
+}
+
+static void attend(int half, int64_t first, int64_t visible, int64_t size, float scale, const float *query,
+                   const void *keys, const void *values, float *scores, float *seen) {
+    if (half) look(1, first, visible, size, scale, query, keys, values, scores, seen);
+    else look(0, first, visible, size, scale, query, keys, values, scores, seen);
+}
+
+/* Keep some floats, rounded if they are kept as bfloat16. */
+static void keep(int half, int64_t size, const float *from, void *to, int64_t at) {
+    if (half) for (int64_t i = 0; i < size; i++) ((uint16_t *)to)[at + i] = rounded(from[i]);
+    else memcpy((float *)to + at, from, size * sizeof(float));
 }
 
 /* An action of one row of logits (actions): where the distribution function passes `point`, of 0 to 1, or, if it is
@@ -433,16 +455,16 @@ int advance(const Model *m, const Layer *layers, int64_t n, const int64_t *token
                    m->sin + positions[t] * (m->size / 2), query);
             for (int64_t k = 0; k < m->key_heads; k++) {
                 int64_t slot = ((rows[t] * m->key_heads + k) * m->window + positions[t]) * m->size;
-                memcpy(layer->keys + slot, key + k * m->size, m->size * sizeof(float));
-                memcpy(layer->values + slot, value + k * m->size, m->size * sizeof(float));
+                keep(m->keeps_half, m->size, key + k * m->size, layer->keys, slot);
+                keep(m->keeps_half, m->size, value + k * m->size, layer->values, slot);
             }
         }
 #pragma omp parallel for num_threads(m->threads) if (m->threads > 1)
         for (int64_t each = 0; each < n * m->heads; each++) {
             int64_t t = each / m->heads, h = each % m->heads;
             int64_t first = (rows[t] * m->key_heads + h / group) * m->window * m->size;
-            attend(positions[t] + 1, m->size, m->scale, mixed + t * wide + h * m->size, layer->keys + first,
-                   layer->values + first, scores + THREAD * (m->window + LANES), seen + t * heads + h * m->size);
+            attend(m->keeps_half, first, positions[t] + 1, m->size, m->scale, mixed + t * wide + h * m->size,
+                   layer->keys, layer->values, scores + THREAD * (m->window + LANES), seen + t * heads + h * m->size);
         }
         product(n, heads, m->hidden, m->half, m->threads, seen, layer->out, layer->out_bias, 1, rounds, hidden);
         normalise(n, m->hidden, hidden, layer->between, m->epsilon, inner);

@@ -49,7 +49,7 @@ class _Layer(ctypes.Structure):
 class _Model(ctypes.Structure):
     _sizes = ("layers", "hidden", "inner", "heads", "key_heads", "size", "window", "words", "positions")
     _fields_ = (
-        *((name, _WHOLE) for name in (*_sizes, "half", "threads")),
+        *((name, _WHOLE) for name in (*_sizes, "half", "keeps_half", "threads")),
         *((name, ctypes.c_float) for name in ("scale", "epsilon")),
         *((name, _POINTER) for name in ("embedding", "cos", "sin", "norm")),
     )
@@ -211,7 +211,7 @@ class NativeStep:
     """A model's layers in ``native.c``.
 
     Args:
-        decoder: the model's layers, which ``NativeStep.reads``.
+        decoder: the model's layers, which ``NativeStep.reads`` in the type of these:
         layers: of each layer the products and norms, as ``Copies`` has them.
 
     Attributes:
@@ -246,25 +246,28 @@ class NativeStep:
         self.widest: int = layers[0].widen.panels.numel()
 
     @staticmethod
-    def reads(decoder: Any, layers: Sequence[Any]) -> bool:
-        """Whether the model is of a shape that the code knows, and its products are compiled ones."""
-        products = (each for layer in layers for each in (layer.attention, layer.out, layer.widen, layer.narrow))
-        known = decoder.size % _LANES == 0 and decoder.model.config.hidden_act in ("silu", "swish")
-        return known and all(isinstance(each, Product) for each in products)
+    def reads(decoder: Any, dtype: torch.dtype) -> bool:
+        """Whether the model is of a shape that the code knows, and there are compiled products of its weights in
+        ``dtype``."""
+        config, device = decoder.model.config, decoder.base.embed_tokens.weight.device
+        widths = config.hidden_size, config.intermediate_size, decoder.heads * decoder.size
+        known = device.type == "cpu" and decoder.size % _LANES == 0 and config.hidden_act in ("silu", "swish")
+        return known and all(takes(decoder.key_heads * decoder.size, width, dtype) for width in widths)
 
     def __call__(self, tokens: np.ndarray, rows: np.ndarray, places: np.ndarray, kept: Any) -> Tensor:
         """Hidden states ``(tokens, hidden)`` of new tokens, each of which attends to its row up to its own place.
 
         Args:
             tokens, rows, places: ``(tokens,)`` int64; a row's tokens lie in the order of their places.
-            kept: keys and values of each layer, ``(rows, key heads, window, size)`` float32; the tokens' are written.
+            kept: keys and values of each layer, ``(rows, key heads, window, size)`` float32 or bfloat16; the tokens' are
+                written.
 
         Raises:
             IndexError: a token or a place that the model does not have.
         """
         model = _Model.from_buffer_copy(self._model)  # another thread may be at another cache
         layers = type(self._layers).from_buffer_copy(self._layers)
-        model.window = kept[0][0].shape[2]
+        model.window, model.keeps_half = kept[0][0].shape[2], kept[0][0].dtype == torch.bfloat16
         model.threads = _threads(len(tokens) * self.widest)
         for layer, keys, values in zip(layers, *kept, strict=True):
             layer.keys, layer.values = keys.data_ptr(), values.data_ptr()

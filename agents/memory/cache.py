@@ -194,9 +194,10 @@ class FlatCache(_Rows):
         # The bookkeeping is the host's: there it costs a tenth of what it would cost in tensors.
         self.ids, self.lengths = self.ids.cpu(), self.lengths.cpu()
         self.device = device
-        # Attention over bfloat16 is slower than over float32 on processors, and faster on accelerators.
         self.dtype = backbone.autocast or torch.float32
-        kept = torch.float32 if device.type == "cpu" else self.dtype
+        # By torch, attention over bfloat16 is slower than over float32 on processors, and faster on accelerators.
+        self._computed = torch.float32 if device.type == "cpu" else self.dtype
+        kept = self.dtype if decoder.compiled(self.dtype) else self._computed
         layers = backbone.model.config.num_hidden_layers
         shape = (layers, rows, decoder.key_heads, window, decoder.size)
         self.keys, self.values = (torch.zeros(shape, dtype=kept, device=device).unbind() for _ in range(2))
@@ -237,9 +238,8 @@ class FlatCache(_Rows):
         rows, visible = self._tensor(trees.sequences), int(trees.lengths.max())
 
         def attend(layer: int, queries: Tensor, keys: Tensor, values: Tensor) -> Tensor:
-            kept = self.keys[layer], self.values[layer]
-            contexts = [each[rows, :, :visible] for each in kept]
-            own = [each.to(kept[0].dtype) for each in (queries, keys, values)]
+            contexts = [each[layer][rows, :, :visible].to(self._computed) for each in (self.keys, self.values)]
+            own = [each.to(self._computed) for each in (queries, keys, values)]
             return trees.attend(own, contexts, self.decoder.scale)
 
         tokens, positions, nodes = map(self._tensor, (trees.tokens, trees.positions, trees.nodes))
@@ -333,7 +333,7 @@ class FlatCache(_Rows):
             held.view(-1, size).index_copy_(0, self._slots, fresh.reshape(-1, size).to(held.dtype))
             for source, rows, shared in self._copied:
                 held[rows, :, :shared] = held[source, :, :shared].clone()  # torch refuses dense overlaps
-        queries = queries.to(kept[0].dtype)
+        queries = queries.to(self._computed)
         first, *others = self._groups
         seen = first.attend(queries, *kept, self.decoder.scale)
         if not others and len(seen) == len(queries):
@@ -418,6 +418,8 @@ class _Group:
         key heads, slots, size)``."""
         if self.rows is not None:
             keys, values = keys[self.rows, :, : self.visible], values[self.rows, :, : self.visible]
+        if keys.dtype != queries.dtype:
+            keys, values = (each[:, :, : self.visible].to(queries.dtype) for each in (keys, values))
         rows, new = self.tokens.shape
         heads, size = queries.shape[1:]
         asked = queries[self.tokens.flatten()] if new > 1 or len(queries) > rows else queries

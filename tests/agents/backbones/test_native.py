@@ -114,16 +114,20 @@ def test_products_equal_those_of_rounded_operands(
 
 
 @pytest.mark.usefixtures("compiler")
+@pytest.mark.parametrize("alone", [True, False], ids=["alone", "taking turns with torch"])
 @pytest.mark.parametrize("kind", sorted(KINDS))
-def test_steps_from_bfloat16_weights_are_near_those_from_float32(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_steps_in_bfloat16_are_near_those_in_float32(kind: str, alone: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     if not native.takes(32, 32, torch.bfloat16):
         pytest.skip("this processor has no products of bfloat16")
     exact, model = backbone(kind), backbone(kind)
     model.autocast = torch.bfloat16
-    model.decoder.generate = None  # type: ignore[union-attr, method-assign]  # nothing may fall to torch
+    decoder: Any = model.decoder
+    compiled, by_torch = decoder.advance, decoder.generate
     monkeypatch.setattr(native, "_ALONE", 0)
     near, cache = exact.new_cache(ROWS, WINDOW), model.new_cache(ROWS, WINDOW)
-    for ids, lengths in rows_that_grow(np.random.default_rng(0)):
+    assert cache.keys[0].dtype == cache.values[0].dtype == torch.bfloat16
+    for step, (ids, lengths) in enumerate(rows_that_grow(np.random.default_rng(0))):
+        decoder.advance, decoder.generate = (compiled, None) if alone or step % 2 else (lambda *_: None, by_torch)
         wanted, found = near.last_hidden(ids, lengths), cache.last_hidden(ids, lengths)
         assert 1e-4 < (found - wanted).abs().max() < 0.1
         torch.testing.assert_close(found, wanted, atol=0.02 * float(wanted.abs().max()), rtol=0)
