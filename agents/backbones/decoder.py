@@ -13,13 +13,14 @@ from torch.nn import functional
 
 from agents.backbones.native import FEW, NativeStep, Product, takes
 from agents.memory.cache import Version
+from agents.memory.layout import Layout
 
 # How a layer's queries (tokens, heads, size) meet its keys and values (tokens, key heads, size): (tokens, all heads).
 Attend = Callable[[int, Tensor, Tensor, Tensor], Tensor]
 
 _TYPES = ("llama", "mistral", "qwen2", "qwen3")
 _ROPES = ("default", "linear", "llama3", "yarn")  # those whose angles do not depend on the length of the sequence
-_STEP = 1 << 25  # the widest product over all new tokens that native.c is for, where they are many
+_LARGE = 1 << 20  # the weights of a product from which on torch is as fast where tokens are many
 _PACKED = 1 << 18  # weights from this size on gain from oneDNN's own layout, smaller float32 ones from lying across
 
 
@@ -42,6 +43,7 @@ class Decoder:
         self.key_heads: int = config.num_key_value_heads
         self.size: int = self.base.layers[0].self_attn.head_dim
         self.scale: float = self.base.layers[0].self_attn.scaling
+        self.widest = 2 * config.intermediate_size * config.hidden_size  # weights of a layer's largest product
         self.copies = Copies(self)
         self._angles: tuple[Tensor, ...] | None = None
 
@@ -125,11 +127,23 @@ class Decoder:
             hidden = hidden + layer.narrow(layer.active(gate).mul_(up))
         return self.copies.last(hidden)
 
-    def advance(self, tokens: np.ndarray, rows: np.ndarray, places: np.ndarray, kept: Any, dtype: Any) -> Tensor | None:
-        """As ``generate``, for a few tokens on a processor, by compiled code: see ``NativeStep``. ``None`` where torch
-        has to do it, or is as fast."""
+    def advance(
+        self, tokens: np.ndarray, rows: np.ndarray, places: np.ndarray, wanted: np.ndarray, kept: Any, dtype: Any
+    ) -> Tensor | None:
+        """As ``generate``, on a processor, by compiled code: see ``NativeStep.advance``. ``None`` where torch has to do
+        it, or is as fast."""
         native = self.copies.native(dtype, len(tokens))
-        return None if native is None else native(tokens, rows, places, kept)
+        return None if native is None else native.advance(tokens, rows, places, wanted, kept)
+
+    def read(self, layout: Layout) -> Tensor | None:
+        """As ``run``, without gradient, on a processor, by compiled code; ``None`` as in ``advance``."""
+        if not self.compiled(torch.float32) or self.widest >= _LARGE:
+            return None
+        self.copies.forget()  # not all that changes weights is counted in their version
+        native = self.copies.native(torch.float32, len(layout.tokens))
+        assert native is not None
+        tokens, places, wanted = (each.numpy() for each in (layout.tokens, layout.positions, layout.wanted))
+        return native.read(tokens, layout.starts, layout.before, places, wanted)
 
     def compiled(self, dtype: Any) -> bool:
         """Whether ``advance`` knows the model, with weights in ``dtype``."""
@@ -176,9 +190,8 @@ class Copies:
     def native(self, dtype: Any, tokens: int) -> NativeStep | None:
         """What ``advance`` calls, in step with the model."""
         self.current(dtype)
-        if self._native is None or (tokens > FEW and tokens * self._native.widest > _STEP):
-            return None
-        return self._native
+        many = tokens > FEW and self.decoder.widest >= _LARGE
+        return None if many else self._native
 
     def forget(self) -> None:
         """Make the copies anew when they are needed next."""

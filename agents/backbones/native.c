@@ -55,6 +55,10 @@ typedef struct {
 } Layer;
 
 typedef struct {
+    int64_t first, count;
+} Run; /* slots, or tokens, that lie one after another */
+
+typedef struct {
     int64_t layers, hidden, inner, heads, key_heads, size, window, words, positions, half, keeps_half, threads;
     float scale, epsilon;
     const float *embedding, *cos, *sin, *norm; /* cos (positions, size), sin (positions, size / 2) */
@@ -312,19 +316,21 @@ static void rotate(int64_t heads, int64_t size, const float *cos, const float *s
         }
 }
 
-/* what one query sees of keys and values (visible, size) from `first` on */
-static inline __attribute__((always_inline)) void look(const int half, int64_t first, int64_t visible, int64_t size,
-                                                       float scale, const float *query, const void *keys,
+/* what one query sees of keys and values (.., size) that lie `stride` apart, in runs */
+static inline __attribute__((always_inline)) void look(const int half, const Run *runs, int64_t many, int64_t stride,
+                                                       int64_t size, float scale, const float *query, const void *keys,
                                                        const void *values, float *scores, float *seen) {
-    int64_t padded = (visible + LANES - 1) / LANES * LANES;
+    int64_t visible = 0;
     float most = -INFINITY;
-    for (int64_t j = 0; j < visible; j++) {
-        vec products = {0};
-        for (int64_t i = 0; i < size; i += LANES)
-            products += load(query + i) * taken(keys, first + j * size + i, half);
-        scores[j] = total(products) * scale;
-        if (scores[j] > most) most = scores[j];
-    }
+    for (const Run *run = runs; run < runs + many; run++)
+        for (int64_t j = 0; j < run->count; j++) {
+            vec products = {0};
+            for (int64_t i = 0; i < size; i += LANES)
+                products += load(query + i) * taken(keys, (run->first + j) * stride + i, half);
+            float score = scores[visible++] = total(products) * scale;
+            if (score > most) most = score;
+        }
+    int64_t padded = (visible + LANES - 1) / LANES * LANES;
     for (int64_t j = visible; j < padded; j++) scores[j] = most;
     for (int64_t j = 0; j < padded; j += LANES) put(scores + j, exponential(load(scores + j) - most));
     for (int64_t j = visible; j < padded; j++) scores[j] = 0.0f;
@@ -333,18 +339,28 @@ static inline __attribute__((always_inline)) void look(const int half, int64_t f
     float share = 1.0f / total(sum);
     for (int64_t i = 0; i < size; i += LANES) {
         vec found[4] = {{0}, {0}, {0}, {0}}; /* sums that do not wait for one another */
-        int64_t j = 0;
-        for (; j + 4 <= visible; j += 4)
-            for (int k = 0; k < 4; k++) found[k] += scores[j + k] * taken(values, first + (j + k) * size + i, half);
-        for (; j < visible; j++) found[0] += scores[j] * taken(values, first + j * size + i, half);
+        const float *factor = scores;
+        for (const Run *run = runs; run < runs + many; run++) {
+            int64_t at = run->first * stride + i, j = 0;
+            for (; j + 4 <= run->count; j += 4, factor += 4)
+                for (int k = 0; k < 4; k++) found[k] += factor[k] * taken(values, at + (j + k) * stride, half);
+            for (; j < run->count; j++) found[0] += *factor++ * taken(values, at + j * stride, half);
+        }
         put(seen + i, ((found[0] + found[1]) + (found[2] + found[3])) * share);
     }
 }
 
-static void attend(int half, int64_t first, int64_t visible, int64_t size, float scale, const float *query,
-                   const void *keys, const void *values, float *scores, float *seen) {
-    if (half) look(1, first, visible, size, scale, query, keys, values, scores, seen);
-    else look(0, first, visible, size, scale, query, keys, values, scores, seen);
+static void attend(int half, const Run *runs, int64_t many, int64_t stride, int64_t size, float scale,
+                   const float *query, const void *keys, const void *values, float *scores, float *seen) {
+    if (half) look(1, runs, many, stride, size, scale, query, keys, values, scores, seen);
+    else look(0, runs, many, stride, size, scale, query, keys, values, scores, seen);
+}
+
+/* the runs of tokens up to t, last ones first; their number */
+static int64_t path(int64_t t, const int64_t *starts, const int64_t *before, Run *runs) {
+    int64_t many = 0;
+    for (; t >= 0; t = before[t]) runs[many++] = (Run){starts[t], t - starts[t] + 1};
+    return many;
 }
 
 /* Keep some floats, rounded if they are kept as bfloat16. */
@@ -422,30 +438,46 @@ void pack_half(int64_t out, int64_t in, const float *weights, uint16_t *panels) 
                         rounded(weights[column * in + i + k]);
 }
 
+/* where a thread keeps scores, and behind them runs, in floats */
+static int64_t scored(const Model *m) { return (m->window + LANES + 1) / 2 * 2; }
+static int64_t desk(const Model *m) { return scored(m) + m->window * (int64_t)(sizeof(Run) / sizeof(float)); }
+
 /* Room that `advance` works in, in floats. */
 int64_t room(const Model *m, int64_t n) {
     int64_t mixed = (m->heads + 2 * m->key_heads) * m->size;
     int64_t heads = m->heads * m->size, given = heads > m->inner ? heads : m->inner; /* to a product */
     if (given < m->hidden) given = m->hidden;
-    return n * (m->hidden + mixed + heads + 2 * m->inner + given / 2) + m->threads * (m->window + LANES);
+    return m->threads * desk(m) + n * (2 * m->hidden + mixed + heads + 2 * m->inner + given / 2);
 }
 
-/* Read n tokens, of which each attends to its row up to its own position; their states go to hidden (n, hidden).
-Returns 1, with nothing done, if a token or a position is out of range, else 0. */
-int advance(const Model *m, const Layer *layers, int64_t n, const int64_t *tokens, const int64_t *rows,
-            const int64_t *positions, float *work, float *hidden) {
+/* Read n tokens; the states of those wanted (count; ascending) go to hidden (count, hidden).
+
+Where `before` is null, rows are those of a cache that keys and values are kept in, and a token attends to its row up to
+its own position. Else nothing is kept: `rows` are the tokens with which each one's run begins, `before` the tokens that
+the runs go on from, or -1, and a token attends to all that leads to it, of which there are at most `window`.
+
+Returns 1, with nothing done, if something is out of range, else 0. */
+int advance(const Model *m, const Layer *layers, int64_t n, const int64_t *tokens, const int64_t *positions,
+            const int64_t *rows, const int64_t *before, int64_t count, const int64_t *wanted, float *work,
+            float *hidden) {
     int64_t wide = (m->heads + 2 * m->key_heads) * m->size, heads = m->heads * m->size, group = m->heads / m->key_heads;
-    float *inner = work, *mixed = inner + n * m->hidden, *seen = mixed + n * wide, *gates = seen + n * heads;
-    float *scores = gates + n * 2 * m->inner;
-    uint16_t *rounds = (uint16_t *)(scores + m->threads * (m->window + LANES));
-    for (int64_t t = 0; t < n; t++)
+    float *states = work + m->threads * desk(m), *inner = states + n * m->hidden, *mixed = inner + n * m->hidden;
+    float *seen = mixed + n * wide, *gates = seen + n * heads;
+    uint16_t *rounds = (uint16_t *)(gates + n * 2 * m->inner);
+    for (int64_t t = 0; t < n; t++) {
         if (tokens[t] < 0 || tokens[t] >= m->words || positions[t] < 0 || positions[t] >= m->window ||
             positions[t] >= m->positions)
             return 1;
+        if (before && (rows[t] < 0 || rows[t] > t || before[t] < -1 || before[t] >= rows[t] ||
+                       positions[t] != t - rows[t] + (before[t] < 0 ? 0 : positions[before[t]] + 1)))
+            return 1;
+    }
+    for (int64_t w = 0; w < count; w++)
+        if (wanted[w] < 0 || wanted[w] >= n || (w && wanted[w] <= wanted[w - 1])) return 1;
     for (int64_t t = 0; t < n; t++)
-        memcpy(hidden + t * m->hidden, m->embedding + tokens[t] * m->hidden, m->hidden * sizeof(float));
+        memcpy(states + t * m->hidden, m->embedding + tokens[t] * m->hidden, m->hidden * sizeof(float));
     for (const Layer *layer = layers; layer < layers + m->layers; layer++) {
-        normalise(n, m->hidden, hidden, layer->before, m->epsilon, inner);
+        normalise(n, m->hidden, states, layer->before, m->epsilon, inner);
         product(n, m->hidden, wide, m->half, m->threads, inner, layer->mix, layer->mix_bias, 0, rounds, mixed);
         for (int64_t t = 0; t < n; t++) {
             float *query = mixed + t * wide, *key = query + heads, *value = key + m->key_heads * m->size;
@@ -453,21 +485,33 @@ int advance(const Model *m, const Layer *layers, int64_t n, const int64_t *token
             if (layer->key_norm) normalise(m->key_heads, m->size, key, layer->key_norm, m->epsilon, key);
             rotate(m->heads + m->key_heads, m->size, m->cos + positions[t] * m->size,
                    m->sin + positions[t] * (m->size / 2), query);
-            for (int64_t k = 0; k < m->key_heads; k++) {
+            for (int64_t k = 0; k < m->key_heads && !before; k++) {
                 int64_t slot = ((rows[t] * m->key_heads + k) * m->window + positions[t]) * m->size;
                 keep(m->keeps_half, m->size, key + k * m->size, layer->keys, slot);
                 keep(m->keeps_half, m->size, value + k * m->size, layer->values, slot);
             }
         }
+        int last = layer == layers + m->layers - 1; /* after which only what is wanted goes on */
+        if (last) n = count;
 #pragma omp parallel for num_threads(m->threads) if (m->threads > 1)
         for (int64_t each = 0; each < n * m->heads; each++) {
-            int64_t t = each / m->heads, h = each % m->heads;
-            int64_t first = (rows[t] * m->key_heads + h / group) * m->window * m->size;
-            attend(m->keeps_half, first, positions[t] + 1, m->size, m->scale, mixed + t * wide + h * m->size,
-                   layer->keys, layer->values, scores + THREAD * (m->window + LANES), seen + t * heads + h * m->size);
+            int64_t t = last ? wanted[each / m->heads] : each / m->heads, h = each % m->heads, k = h / group;
+            float *scores = work + THREAD * desk(m), *query = mixed + t * wide + h * m->size;
+            Run *runs = (Run *)(scores + scored(m));
+            if (before)
+                attend(0, runs, path(t, rows, before, runs), wide, m->size, m->scale, query,
+                       mixed + heads + k * m->size, mixed + heads + (m->key_heads + k) * m->size, scores,
+                       seen + each * m->size);
+            else {
+                *runs = (Run){(rows[t] * m->key_heads + k) * m->window, positions[t] + 1};
+                attend(m->keeps_half, runs, 1, m->size, m->size, m->scale, query, layer->keys, layer->values, scores,
+                       seen + each * m->size);
+            }
         }
-        product(n, heads, m->hidden, m->half, m->threads, seen, layer->out, layer->out_bias, 1, rounds, hidden);
-        normalise(n, m->hidden, hidden, layer->between, m->epsilon, inner);
+        for (int64_t w = 0; w < n && last; w++)
+            memmove(states + w * m->hidden, states + wanted[w] * m->hidden, m->hidden * sizeof(float));
+        product(n, heads, m->hidden, m->half, m->threads, seen, layer->out, layer->out_bias, 1, rounds, states);
+        normalise(n, m->hidden, states, layer->between, m->epsilon, inner);
         product(n, m->hidden, 2 * m->inner, m->half, m->threads, inner, layer->widen, layer->widen_bias, 0, rounds,
                 gates);
         for (int64_t t = 0; t < n; t++)
@@ -476,8 +520,8 @@ int advance(const Model *m, const Layer *layers, int64_t n, const int64_t *token
                 put(gates + t * m->inner + i, gate / (1.0f + exponential(-gate)) * up);
             }
         product(n, m->inner, m->hidden, m->half, m->threads, gates, layer->narrow, layer->narrow_bias, 1, rounds,
-                hidden);
+                states);
     }
-    normalise(n, m->hidden, hidden, m->norm, m->epsilon, hidden);
+    normalise(n, m->hidden, states, m->norm, m->epsilon, hidden);
     return 0;
 }

@@ -101,7 +101,7 @@ def opened(path: Path) -> ctypes.CDLL:
     library.draws_room.argtypes = [_WHOLE]
     library.draws.argtypes = [*[_WHOLE] * 3, *[_POINTER] * 6]
     library.draws.restype = None
-    library.advance.argtypes = [_POINTER, _POINTER, _WHOLE, *[_POINTER] * 5]
+    library.advance.argtypes = [_POINTER, _POINTER, _WHOLE, *[_POINTER] * 4, _WHOLE, *[_POINTER] * 3]
     return library
 
 
@@ -213,9 +213,6 @@ class NativeStep:
     Args:
         decoder: the model's layers, which ``NativeStep.reads`` in the type of these:
         layers: of each layer the products and norms, as ``Copies`` has them.
-
-    Attributes:
-        widest: weights of the largest product.
     """
 
     def __init__(self, decoder: Any, layers: Sequence[Any]) -> None:
@@ -243,7 +240,7 @@ class NativeStep:
             sin=self._keep(sin),
             norm=self._keep(base.norm.weight),
         )
-        self.widest: int = layers[0].widen.panels.numel()
+        self._widest = decoder.widest
 
     @staticmethod
     def reads(decoder: Any, dtype: torch.dtype) -> bool:
@@ -254,30 +251,54 @@ class NativeStep:
         known = device.type == "cpu" and decoder.size % _LANES == 0 and config.hidden_act in ("silu", "swish")
         return known and all(takes(decoder.key_heads * decoder.size, width, dtype) for width in widths)
 
-    def __call__(self, tokens: np.ndarray, rows: np.ndarray, places: np.ndarray, kept: Any) -> Tensor:
-        """Hidden states ``(tokens, hidden)`` of new tokens, each of which attends to its row up to its own place.
+    def advance(
+        self, tokens: np.ndarray, rows: np.ndarray, places: np.ndarray, wanted: np.ndarray, kept: Any
+    ) -> Tensor:
+        """Hidden states ``(wanted, hidden)`` of new tokens, each of which attends to its row up to its own place.
 
         Args:
             tokens, rows, places: ``(tokens,)`` int64; a row's tokens lie in the order of their places.
-            kept: keys and values of each layer, ``(rows, key heads, window, size)`` float32 or bfloat16; the tokens' are
-                written.
+            wanted: ``(wanted,)`` int64, ascending: the tokens whose states are asked for.
+            kept: keys and values of each layer, ``(rows, key heads, window, size)`` float32 or bfloat16, into which the
+                tokens' are written.
 
         Raises:
             IndexError: a token or a place that the model does not have.
         """
-        model = _Model.from_buffer_copy(self._model)  # another thread may be at another cache
-        layers = type(self._layers).from_buffer_copy(self._layers)
-        model.window, model.keeps_half = kept[0][0].shape[2], kept[0][0].dtype == torch.bfloat16
-        model.threads = _threads(len(tokens) * self.widest)
+        layers = type(self._layers).from_buffer_copy(self._layers)  # another thread may be at another cache
         for layer, keys, values in zip(layers, *kept, strict=True):
             layer.keys, layer.values = keys.data_ptr(), values.data_ptr()
-        hidden = torch.empty(len(tokens), model.hidden, dtype=torch.float32)
+        window, half = kept[0][0].shape[2], kept[0][0].dtype == torch.bfloat16
+        return self._run(layers, window, half, tokens, places, rows, None, wanted)
+
+    def read(
+        self, tokens: np.ndarray, starts: np.ndarray, before: np.ndarray, places: np.ndarray, wanted: np.ndarray
+    ) -> Tensor:
+        """Hidden states ``(wanted, hidden)`` of tokens, each of which attends to all that leads to it.
+
+        Args:
+            tokens, places: ``(tokens,)`` int64.
+            starts: ``(tokens,)`` int64, the token with which the run begins that each lies in.
+            before: ``(tokens,)`` int64, the token that the run goes on from, or -1.
+            wanted: ``(wanted,)`` int64, ascending: the tokens whose states are asked for.
+
+        Raises:
+            IndexError: a token or a place that the model does not have.
+        """
+        return self._run(self._layers, int(places.max()) + 1, False, tokens, places, starts, before, wanted)
+
+    def _run(self, layers: Any, window: int, keeps_half: bool, *given: np.ndarray | None) -> Tensor:
+        """``advance`` of native.c, of tokens, places, rows, what is before them and what is wanted."""
+        arrays = [None if each is None else np.ascontiguousarray(each, np.int64) for each in given]
+        starts = [None if each is None else each.ctypes.data for each in arrays]
+        tokens, places, *_, wanted = arrays
+        assert tokens is not None and places is not None and wanted is not None
+        model = _Model.from_buffer_copy(self._model)
+        model.window, model.keeps_half, model.threads = window, keeps_half, _threads(len(tokens) * self._widest)
+        hidden = torch.empty(len(wanted), model.hidden, dtype=torch.float32)
         work = torch.empty(self._library.room(ctypes.byref(model), len(tokens)), dtype=torch.float32)
-        given = [np.ascontiguousarray(each, np.int64) for each in (tokens, rows, places)]
-        pointers = [each.ctypes.data for each in given]
-        if self._library.advance(
-            ctypes.byref(model), layers, len(tokens), *pointers, work.data_ptr(), hidden.data_ptr()
-        ):
+        pointers = (*starts[:-1], len(wanted), starts[-1], work.data_ptr(), hidden.data_ptr())
+        if self._library.advance(ctypes.byref(model), layers, len(tokens), *pointers):
             last = min(model.window, model.positions) - 1
             raise IndexError(f"ids must be 0 to {model.words - 1} and places 0 to {last}: {tokens}, {places}")
         return hidden

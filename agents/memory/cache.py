@@ -248,6 +248,8 @@ class FlatCache(_Rows):
     def _compute(self, ids: np.ndarray, rows: np.ndarray, starts: np.ndarray, ends: np.ndarray) -> None:
         """Read ``ids`` of ``rows`` from ``starts`` to ``ends``, each ``(rows,)``, at least one token a row."""
         starts = self._share(ids, rows, starts, ends)
+        if self._copied and self.device.type == "cpu":
+            self._read_shared(ids, rows, starts, ends)
         new = ends - starts
         if self.static and len(rows) == len(self.hidden) == new.sum() and not self._copied:
             self.hidden = self._static_step(ids[rows, starts], starts, ends)
@@ -258,7 +260,8 @@ class FlatCache(_Rows):
         of = rows if single else np.repeat(rows, new)
         tokens, hidden = ids[of, places], None
         if self.device.type == "cpu" and not self._copied:
-            hidden = self.decoder.advance(tokens, of, places, (self.keys, self.values), self.dtype)
+            kept = self.keys, self.values
+            hidden = self.decoder.advance(tokens, of, places, offsets - 1, kept, self.dtype)
         if hidden is None:
             heads = np.arange(self.decoder.key_heads)
             self._slots = self._tensor(((of[:, None] * len(heads) + heads) * self.window + places[:, None]).ravel())
@@ -270,8 +273,6 @@ class FlatCache(_Rows):
                     self._groups.append(self._several(rows[chosen], starts[chosen], ends[chosen], offsets[chosen]))
             given, wanted = (self._tensor(tokens), self._tensor(places)), None if single else last
             hidden = self.decoder.generate(*given, self._attend, wanted, self.dtype)
-        elif not single:
-            hidden = hidden[self._tensor(offsets - 1)]
         if len(rows) == len(self.hidden):
             self.hidden = hidden
         else:
@@ -300,6 +301,20 @@ class FlatCache(_Rows):
             starts[members[1:]] = np.minimum(shared, ends[members[1:]] - 1)
             self._copied.append((int(rows[members[0]]), self._tensor(rows[members[1:]]), shared))
         return starts
+
+    def _read_shared(self, ids: np.ndarray, rows: np.ndarray, starts: np.ndarray, ends: np.ndarray) -> None:
+        """Read what rows share by compiled code, where there is some, and go on behind it in ``starts``."""
+        sources, _, shared = zip(*self._copied, strict=True)
+        of, places = np.repeat(sources, shared), np.concatenate([np.arange(size) for size in shared])
+        kept = self.keys, self.values
+        if self.decoder.advance(ids[of, places], of, places, np.zeros(0, np.int64), kept, self.dtype) is None:
+            return
+        for source, others, size in self._copied:
+            for held in (*self.keys, *self.values):
+                held[others, :, :size] = held[source, :, :size].clone()  # torch refuses dense overlaps
+            first = rows == source
+            starts[first] = np.minimum(size, ends[first] - 1)
+        self._copied = []
 
     def _single(self, rows: np.ndarray, ends: np.ndarray, last: Tensor) -> _Group:
         """The last new token of every row."""

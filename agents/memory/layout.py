@@ -93,6 +93,7 @@ class Trees:
 
     Attributes:
         tokens, positions: ``(tokens,)``.
+        steps, parents: ``(tokens,)``, the step of each, and the token that it follows or -1.
         nodes: ``(nodes beyond the contexts,)``, which of ``tokens`` each ends with.
         sequences: ``(rows,)``, those with branches.
         lengths: ``(rows,)``, how much of each is seen.
@@ -105,6 +106,7 @@ class Trees:
         steps, parents = found.steps[order], found.parents[order]
         parents, seen = np.where(parents < 0, -1, rank[parents]), last[steps]
         self.tokens, self.positions = found.tokens[order], seen + 1 + found.depths[order]
+        self.steps, self.parents = steps, parents
         self.nodes = rank[found.nodes[found.nodes >= 0]]
         self.sequences, starts, rows, counts = np.unique(
             segment[steps], return_index=True, return_inverse=True, return_counts=True
@@ -162,6 +164,8 @@ class Layout:
 
     Attributes:
         tokens, positions: ``(tokens,)`` int64.
+        starts, before: ``(tokens,)`` int64 arrays: the token with which the run begins that each lies in, and the token
+            that the run goes on from, or -1.
         wanted: ``(distinct steps,)`` int64, places of the steps' last tokens, and of the nodes beyond the contexts.
         which: ``(steps,)`` int64 into ``wanted``, or ``None`` where it is ``0, 1, 2 ...``.
     """
@@ -191,6 +195,9 @@ class Layout:
 
         tokens, asked = rows[of, places], lies(segments, last)
         self._count = len(tokens)
+        piece = np.repeat(np.arange(len(sizes)), sizes)
+        elders = np.where(member, offsets[kin.family] + begins - 1, -1) if count else np.full(len(rows), -1)
+        starts, before = offsets[piece], np.concatenate([np.full(count, -1), elders])[piece]
         self._trees = None
         if found is not None and len(found.tokens):
             self._trees = trees = Trees(found, segments, last, self.device)
@@ -198,11 +205,15 @@ class Layout:
             asked = np.concatenate([asked, self._count + trees.nodes])
             along = np.minimum(np.arange(trees.lengths.max()), trees.lengths[:, None] - 1)
             self._contexts = self._tensor(lies(trees.sequences[:, None], along))  # (rows, longest length)
+            context = lies(segments, last)[trees.steps]
+            starts = np.concatenate([starts, self._count + np.arange(len(trees.tokens))])
+            before = np.concatenate([before, np.where(trees.parents < 0, context, self._count + trees.parents)])
+        self.starts, self.before = starts, before
         self.tokens, self.positions = self._tensor(tokens), self._tensor(places)
         wanted, which = np.unique(asked, return_inverse=True)
         self.wanted = self._tensor(wanted)
         self.which = None if np.array_equal(which, np.arange(len(which))) else self._tensor(which)
-        self._block(sizes, offsets, kin, count)
+        self._pieces = sizes, offsets, kin, count
 
     def _tensor(self, array: np.ndarray) -> Tensor:
         return torch.as_tensor(array, device=self.device)
@@ -249,6 +260,7 @@ class Layout:
 
     def attend(self, scale: float) -> Any:
         """The ``Attend`` of this layout."""
+        self._block(*self._pieces)
 
         def attention(layer: int, queries: Tensor, keys: Tensor, values: Tensor) -> Tensor:
             values = values.to(keys.dtype)

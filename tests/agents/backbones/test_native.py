@@ -155,7 +155,9 @@ def test_what_the_model_lacks_is_refused_before_it_is_read() -> None:
     row = np.zeros(1, np.int64)
     for token, place in ((VOCABULARY, 0), (-1, 0), (0, WINDOW), (0, -1)):
         with pytest.raises(IndexError, match="ids must be 0 to 59 and places 0 to 47"):
-            step(np.array([token]), row, np.array([place]), kept)
+            step.advance(np.array([token]), row, np.array([place]), row, kept)
+        with pytest.raises(IndexError, match="ids must be 0 to 59"):
+            step.read(np.array([token]), row, row - 1, np.array([place]), row)
     assert not kept[0][0].any()
 
 
