@@ -18,6 +18,7 @@ from transformers import (
 )
 
 from agents.backbones import CausalBackbone, native
+from agents.memory.branches import branches
 
 ROWS, WINDOW, VOCABULARY = 5, 48, 60
 SIZES = {
@@ -85,6 +86,35 @@ def test_steps_equal_full_recomputation(
         with torch.no_grad():
             full = model(ids)[torch.arange(ROWS), lengths - 1]
         torch.testing.assert_close(cache.last_hidden(ids, lengths), full, atol=1e-5, rtol=0)
+
+
+@pytest.mark.usefixtures("compiler")
+@pytest.mark.parametrize("flags", FLAGS, ids=" ".join)
+@pytest.mark.parametrize(("kind", "lora"), [("llama", False), ("qwen2", False), ("qwen3", False), ("llama", True)])
+@pytest.mark.parametrize("alike", [0, 30])
+def test_states_without_gradients_equal_those_with(
+    alike: int, kind: str, lora: bool, flags: tuple[str, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    code = native.opened(native.compiled(flags, tmp_path))
+    monkeypatch.setattr(native, "loaded", lambda: code)
+    model, rng = backbone(kind, lora), np.random.default_rng(alike)
+    ids = torch.as_tensor(rng.integers(VOCABULARY, size=(6, WINDOW - 8)))
+    ids[:4, :alike] = ids[0, :alike]
+    segment = torch.as_tensor(rng.permutation(np.repeat([0, 1, 2, 3, 5], 4)))
+    position = torch.as_tensor(rng.integers(alike // 2, WINDOW - 8, len(segment)))
+    found = branches(rng.integers(3, size=(len(segment), 5, 8)), 0, 1)
+    wanted = model.branched(ids, segment, position, found).detach()
+    model.decoder.run = None  # type: ignore[union-attr, method-assign]  # nothing may fall to torch
+    for parameter in model.parameters():  # as Stable-Baselines3 renews target networks: no version counts it
+        parameter.data.mul_(0.5)
+    with torch.no_grad():
+        other = model.states(ids, segment, position)
+        for parameter in model.parameters():
+            parameter.data.mul_(2.0)
+        read = model.branched(ids, segment, position, found)
+        assert (other - read[: len(other)]).abs().max() > 0.1
+        torch.testing.assert_close(read, wanted, atol=1e-5, rtol=0)
+        torch.testing.assert_close(model.states(ids, segment, position), wanted[: len(segment)], atol=1e-5, rtol=0)
 
 
 @pytest.mark.usefixtures("compiler")
