@@ -125,7 +125,7 @@ def test_the_profile_is_of_both_ways(capsys: pytest.CaptureFixture[str], monkeyp
     before, after = (speed_profile.measure(each, 1) for each in (True, False))
     assert before.keys() == after.keys() == {"a step of the rollout", "a gradient step"}
     for parts in (*before.values(), *after.values()):
-        assert 0 < parts["attention"] < parts["all of torch"]
+        assert 0 < parts["attention"] + parts["all layers, compiled"] < parts["all of torch"]
     assert before["a step of the rollout"]["drawing"] > 0 == after["a gradient step"]["drawing"]
     assert speed_profile.main(["--rounds", "1"]) == 0
     assert "a gradient step" in capsys.readouterr().out
