@@ -22,6 +22,7 @@ from benchmarks import storage
 from benchmarks.suite import Cell
 
 _SPAWN = multiprocessing.get_context("spawn")  # a fork would inherit torch's threads in an unknown state
+_PATIENCE = 5.0  # seconds that a process has to end by itself
 _EPISODE = 20  # an evaluation episode takes about as long as so many steps of training
 
 
@@ -151,10 +152,12 @@ class _Worker:
         self.pipe.send(cell)
 
     def stop(self) -> None:
-        """End the process, whatever it does."""
+        """End the process: one that plays at once, one that waits by itself, so that it can clean up."""
+        self.pipe.close()
+        if self.cell is None:
+            self.process.join(_PATIENCE)
         self.process.kill()
         self.process.join()
-        self.pipe.close()
 
 
 def _in_processes(cells: Sequence[Cell], folder: Path, jobs: int) -> Iterator[tuple[Cell, str]]:
