@@ -127,7 +127,7 @@ function drawPlaces() {
     const part = row.tasks < row.of;
     return h("tr", { class: part ? "part" : null, title: part ? `played ${row.tasks} of ${row.of} environments` : null },
       h("td", { class: "wide" }, whole(place + 1)),
-      h("td", { class: "left who", title: entry.name }, dot(entry.name), " ", entry.name, part ? " *" : ""),
+      h("td", { class: "left who", title: entry.name }, dot(entry.name), part ? " * " : " ", entry.name),
       h("td", { class: "bar" }, whisker(row.iqm, low, high, entry.name)),
       h("td", { class: "num" }, narrow(row.iqm)),
       h("td", { class: "num wide" }, interval(row.mean)),
