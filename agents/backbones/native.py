@@ -200,8 +200,8 @@ def drawn(logits: Tensor, points: Tensor | None, forbidden: Tensor | None) -> tu
         return None
     logits, (rows, count) = logits.contiguous(), logits.shape
     threads = _threads(_DRAWING * logits.numel())
-    room = torch.empty(threads * library.draws_room(count))
-    actions, log_probs = torch.empty(rows, dtype=torch.int64), torch.empty(rows)
+    room = torch.empty(threads * library.draws_room(count), dtype=torch.float32)
+    actions, log_probs = (torch.empty(rows, dtype=dtype) for dtype in (torch.int64, torch.float32))
     starts = map(_start, (logits, forbidden, points, room, actions, log_probs))
     library.draws(rows, count, threads, *starts)
     return actions, log_probs

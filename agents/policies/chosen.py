@@ -31,7 +31,7 @@ def pick(logits: Tensor, deterministic: bool = False, forbidden: Tensor | None =
     Raises:
         ValueError: the logits are no numbers.
     """
-    points = None if deterministic else torch.rand(len(logits), device=logits.device)
+    points = None if deterministic else torch.rand(len(logits), device=logits.device, dtype=torch.float32)
     actions, log_probs = drawn(logits, points, forbidden) or _by_torch(logits, points, forbidden)
     if log_probs.isnan().any():
         raise ValueError(
