@@ -11,6 +11,7 @@ from stable_baselines3.common.type_aliases import Schedule
 from torch import Tensor
 
 from agents.memory.packed import PackedBatch
+from agents.policies.chosen import pick
 from agents.policies.masks import MaskedPolicy, action_logits, states_of
 from agents.policies.optimizer import FusedAdam
 from agents.policies.q_network import TokenQNetwork, target_of
@@ -102,4 +103,4 @@ class TokenImplicitQPolicy(MaskedPolicy):
         masks = self.admissible(observation)
         q_values, values = self.q_net.both(observation, masks)
         logits = self.log_probs(observation, masks) + self.beta * (q_values.amin(dim=1) - values)
-        return logits.argmax(dim=1) if deterministic else torch.multinomial(logits.softmax(dim=1), 1).squeeze(1)
+        return pick(logits, deterministic)[0]

@@ -14,6 +14,7 @@ from stable_baselines3.common.type_aliases import Schedule
 from torch import Tensor, nn
 
 from agents.memory.packed import PackedBatch
+from agents.policies.chosen import pick
 from agents.policies.masks import MaskedPolicy, states_of
 from agents.policies.optimizer import FusedAdam
 from agents.policies.reader import MASKED, Candidates, TokenReader, ValueHead
@@ -221,11 +222,11 @@ class TokenQPolicy(MaskedPolicy):
             return q_values.argmax(dim=1)
         self.steps += len(q_values)
         if self.exploration == "softmax":
-            return torch.multinomial((q_values / self.current_temperature()).softmax(dim=1), 1).squeeze(1)
+            return pick(q_values / self.current_temperature())[0]
         explore = torch.rand(len(q_values), device=q_values.device) < self.current_epsilon()
         allowed = q_values > MASKED / 2
         allowed |= ~allowed.any(dim=1, keepdim=True)  # a row that only fills up the batch has no choices
-        anything = torch.multinomial(allowed.float(), 1).squeeze(1)
+        anything, _ = pick(q_values.new_zeros(q_values.shape).masked_fill_(~allowed, MASKED))
         return torch.where(explore, anything, q_values.argmax(dim=1))
 
     def current_epsilon(self) -> float:

@@ -12,6 +12,7 @@ from stable_baselines3.common.type_aliases import Schedule
 from torch import Tensor, nn
 
 from agents.memory.packed import PackedBatch
+from agents.policies.chosen import pick
 from agents.policies.masks import MaskedPolicy, action_logits, states_of
 from agents.policies.optimizer import FusedAdam
 from agents.policies.q_network import TokenQNetwork, default_value_rate, target_of
@@ -110,7 +111,7 @@ class TokenSACPolicy(MaskedPolicy):
 
     def _predict(self, observation: Tensor, deterministic: bool = False) -> Tensor:  # type: ignore[override]
         log_probs = self.log_probs(observation, self.admissible(observation))
-        return log_probs.argmax(dim=1) if deterministic else torch.multinomial(log_probs.exp(), 1).squeeze(1)
+        return pick(log_probs, deterministic)[0]
 
 
 def expectation(log_probs: Tensor, values: Tensor) -> Tensor:
