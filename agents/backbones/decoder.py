@@ -136,7 +136,8 @@ class Decoder:
         return None if native is None else native.advance(tokens, rows, places, wanted, kept)
 
     def read(self, layout: Layout) -> Tensor | None:
-        """As ``run``, without gradient, on a processor, by compiled code; ``None`` as in ``advance``."""
+        """As ``run``, without gradient, on a processor, by compiled code. ``None`` where torch has to do it, or the
+        weights are so many that laying them out anew costs more than it gains."""
         if not self.compiled(torch.float32) or self.widest >= _LARGE:
             return None
         self.copies.forget()  # not all that changes weights is counted in their version

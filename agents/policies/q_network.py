@@ -226,7 +226,7 @@ class TokenQPolicy(MaskedPolicy):
         explore = torch.rand(len(q_values), device=q_values.device) < self.current_epsilon()
         allowed = q_values > MASKED / 2
         allowed |= ~allowed.any(dim=1, keepdim=True)  # a row that only fills up the batch has no choices
-        anything, _ = pick(q_values.new_zeros(q_values.shape).masked_fill_(~allowed, MASKED))
+        anything, _ = pick(torch.zeros_like(q_values).masked_fill_(~allowed, MASKED))
         return torch.where(explore, anything, q_values.argmax(dim=1))
 
     def current_epsilon(self) -> float:
