@@ -80,11 +80,10 @@ class CausalBackbone(Backbone):
         return self._run(self.decoder, Layout(ids, segment, position, found))
 
     def _run(self, decoder: Decoder, layout: Layout) -> Tensor:
-        grad = torch.is_grad_enabled()
-        hidden = None if grad or self.autocast else decoder.read(layout)
+        # By what has second derivatives, where there are to be any.
+        twice = torch.is_grad_enabled() and self.model.config._attn_implementation == "eager"
+        hidden = None if twice or self.autocast else decoder.read(layout)
         if hidden is None:
-            # By what has second derivatives, where there are to be any.
-            twice = grad and self.model.config._attn_implementation == "eager"
             given = layout.tokens, layout.positions, layout.attend(decoder.scale), layout.wanted
             with self.running(layout.tokens), sdpa_kernel(SDPBackend.MATH) if twice else nullcontext():
                 hidden = decoder.run(*given, twice)

@@ -136,9 +136,11 @@ class Decoder:
         return None if native is None else native.advance(tokens, rows, places, wanted, kept)
 
     def read(self, layout: Layout) -> Tensor | None:
-        """As ``run``, without gradient, on a processor, by compiled code. ``None`` where torch has to do it, or the
-        weights are so many that laying them out anew costs more than it gains."""
-        if not self.compiled(torch.float32) or self.widest >= _LARGE:
+        """As ``run``, on a processor, by compiled code, with gradient where it is enabled. ``None`` where torch has to
+        do it, or the weights are so many that laying them out anew costs more than it gains."""
+        if not self.compiled(torch.float32) or self.widest >= _LARGE or torch.compiler.is_compiling():
+            return None
+        if torch.is_grad_enabled() and not self.plain():
             return None
         self.copies.forget()  # not all that changes weights is counted in their version
         native = self.copies.native(torch.float32, len(layout.tokens))
@@ -150,6 +152,13 @@ class Decoder:
         """Whether ``advance`` knows the model, with weights in ``dtype``."""
         return NativeStep.reads(self, dtype)
 
+    def plain(self) -> bool:
+        """Whether the layers are nothing but products with float32 weights, where these are, attention and norms of its
+        input: then gradients are compiled, too."""
+        base = self.base
+        weights = base.embed_tokens.weight, base.norm.weight
+        return all(map(_plain, base.layers)) and all(each.dtype == torch.float32 for each in weights)
+
     def head(self, hidden: Tensor) -> Tensor | None:
         """Logits of ``hidden`` ``(..., hidden)`` from the copied weights; ``None`` where there are no current ones."""
         return self.copies.logits(hidden)
@@ -157,16 +166,19 @@ class Decoder:
 
 class Copies:
     """Weights laid out for generation: projections of the same input in one product, in oneDNN's layout where that is
-    faster, in the dtype asked for, adapters merged in. They are made anew when the weights have changed."""
+    faster, in the dtype asked for, adapters merged in. They are made anew when the weights have changed, where they are
+    if all else is as it was."""
 
     def __init__(self, decoder: Decoder) -> None:
         self.decoder = decoder
         self.version: tuple[int, Any] | None = None
         self._version: Version | None = None
         self.layers: list[_Layer] = []
-        self.last: Callable[[Tensor], Tensor]
+        self.last: _Norm
         self._logits: Callable[[Tensor], Tensor] | None = None
         self._native: NativeStep | None = None
+        self._places: list[tuple[Tensor, int]] = []  # weights that the layers were made of, and where they were
+        self._dtype: Any = None
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Copies:
         return Copies(memo[id(self.decoder)])  # a copied model makes its own when it needs them
@@ -180,12 +192,25 @@ class Copies:
             self._version = Version(self.decoder.model)
         version = (self._version(), dtype)
         if version != self.version:
-            self.layers, self._logits, self._native = [], None, None  # before new ones take as much memory
-            self.version = version
+            self.version, self._logits = version, None
+            if self._dtype == dtype and self._places and all(each.data_ptr() == at for each, at in self._places):
+                for layer in self.layers:
+                    layer.renew()
+                self.last.renew()
+            else:
+                self.layers, self._native = [], None  # before new ones take as much memory
         if not self.layers:
-            self.layers = [_Layer(layer, dtype) for layer in self.decoder.base.layers]
-            self.last = _Norm(self.decoder.base.norm)
+            base = self.decoder.base
+            self.layers, self.last = [_Layer(layer, dtype) for layer in base.layers], _Norm(base.norm)
             self._native = NativeStep(self.decoder, self.layers) if self.decoder.compiled(dtype) else None
+            self._dtype, self._places = dtype, []
+            if self._native is not None and self.decoder.plain():
+                weights = (
+                    base.embed_tokens.weight,
+                    base.norm.weight,
+                    *(w for own in self.layers for w in own.parameters()),
+                )
+                self._places = [(each, each.data_ptr()) for each in weights if each is not None]
         return self.layers
 
     def native(self, dtype: Any, tokens: int) -> NativeStep | None:
@@ -212,15 +237,28 @@ class _Layer:
     """One layer's products and what stands between them, at hand: looking modules up costs as much as a product."""
 
     def __init__(self, layer: Any, dtype: Any) -> None:
-        attention, mlp = layer.self_attn, layer.mlp
-        self.before, self.between = _Norm(layer.input_layernorm), _Norm(layer.post_attention_layernorm)
+        attention, norms = layer.self_attn, (layer.input_layernorm, layer.post_attention_layernorm)
+        self.before, self.between = map(_Norm, norms)
         self.query = _Norm(attention.q_norm) if hasattr(attention, "q_norm") else None
         self.key = _Norm(attention.k_norm) if hasattr(attention, "k_norm") else None
-        self.attention = _linear([attention.q_proj, attention.k_proj, attention.v_proj], dtype)
-        self.out = _linear([attention.o_proj], dtype)
-        self.widen = _linear([mlp.gate_proj, mlp.up_proj], dtype)
-        self.active = mlp.act_fn
-        self.narrow = _linear([mlp.down_proj], dtype)
+        self.active = layer.mlp.act_fn
+        maps = _maps(layer)
+        self._joined = maps[:3], maps[3:4], maps[4:6], maps[6:]
+        self.products = [_linear(each, dtype) for each in self._joined]
+        self.attention, self.out, self.widen, self.narrow = self.products
+        self._modules = maps, norms
+
+    def parameters(self) -> list[Tensor | None]:
+        """Weights and biases of the seven maps, weights of the two norms."""
+        maps, norms = self._modules
+        return [*(each.weight for each in maps), *(each.bias for each in maps), *(each.weight for each in norms)]
+
+    def renew(self) -> None:
+        """Copy weights that have changed, but stayed where they were."""
+        for product, modules in zip(self.products, self._joined, strict=True):
+            product.pack(*_merged(modules))  # type: ignore[attr-defined]  # compiled ones
+        self.before.renew()
+        self.between.renew()
 
 
 class _Norm:
@@ -229,23 +267,35 @@ class _Norm:
     def __init__(self, norm: Any) -> None:
         self.weight, self.epsilon = norm.weight.detach().float(), norm.variance_epsilon
         self.least = _least(self.weight, self.epsilon)
-        self.stretched = self.weight * len(self.weight) ** 0.5
+        self.stretched: Tensor | None = None
+
+    def renew(self) -> None:
+        """As ``_Layer.renew``."""
+        self.stretched = None
 
     def __call__(self, hidden: Tensor) -> Tensor:
         if hidden.is_cpu:
+            if self.stretched is None:
+                self.stretched = self.weight * len(self.weight) ** 0.5
             return (hidden / _length(hidden, self.least)).mul_(self.stretched)
         return functional.rms_norm(hidden, self.weight.shape, self.weight, self.epsilon)
 
 
 def _linear(modules: list[Any], dtype: torch.dtype) -> Callable[[Tensor], Tensor]:
     """One product for several affine modules of the same input, their outputs side by side, all of it in ``dtype``."""
-    maps = [_affine(module) for module in modules]
-    weights = [weight for weight, _ in maps]
-    biases = [torch.zeros_like(weight[:, 0]) if bias is None else bias for weight, bias in maps]
-    bias = None if all(each is None for _, each in maps) else torch.cat(biases)
+    weights, bias = _merged(modules)
     if weights[0].device.type == "cpu" and all(takes(len(weight), weight.shape[1], dtype) for weight in weights):
         return Product(weights, bias, dtype, _by_torch)
     return _by_torch(torch.cat(weights).to(dtype), bias)
+
+
+def _merged(modules: list[Any]) -> tuple[list[Tensor], Tensor | None]:
+    """The weights of some affine modules, and the biases of all."""
+    maps = [_affine(module) for module in modules]
+    weights = [weight for weight, _ in maps]
+    if all(each is None for _, each in maps):
+        return weights, None
+    return weights, torch.cat([weight.new_zeros(len(weight)) if bias is None else bias for weight, bias in maps])
 
 
 def _by_torch(weight: Tensor, bias: Tensor | None) -> Callable[[Tensor], Tensor]:
@@ -266,6 +316,28 @@ def _by_torch(weight: Tensor, bias: Tensor | None) -> Callable[[Tensor], Tensor]
         except (AttributeError, RuntimeError, TypeError):  # another version of torch: slower, the same numbers
             pass
     return lambda given: functional.linear(given.to(dtype), weight, bias)
+
+
+def _maps(layer: Any) -> list[Any]:
+    """The linear maps of a layer, in the order that ``native.c`` has them in."""
+    attention, mlp = layer.self_attn, layer.mlp
+    mixing = [attention.q_proj, attention.k_proj, attention.v_proj, attention.o_proj]
+    return [*mixing, mlp.gate_proj, mlp.up_proj, mlp.down_proj]
+
+
+def _plain(layer: Any) -> bool:
+    """Whether a layer's maps are nothing but products with weights, and queries and keys go without norms."""
+    return (
+        not hasattr(layer.self_attn, "q_norm")
+        and all(
+            type(each) is nn.Linear
+            and not (each._forward_hooks or each._forward_pre_hooks or each._backward_hooks)
+            and each.weight.dtype == torch.float32
+            and each.weight.is_contiguous()
+            for each in _maps(layer)
+        )
+        and all(norm.weight.dtype == torch.float32 for norm in (layer.input_layernorm, layer.post_attention_layernorm))
+    )
 
 
 def _affine(module: Any) -> tuple[Tensor, Tensor | None]:

@@ -8,6 +8,7 @@ here, too: torch goes over all words five times and more. */
 
 #include <math.h>
 #include <stdint.h>
+#include <stdlib.h>
 #include <string.h>
 #if defined __AMX_BF16__ && defined __linux__
 #include <immintrin.h>
@@ -35,7 +36,7 @@ here, too: torch goes over all words five times and more. */
 #define PANEL 32 /* columns of the weights that lie together */
 #define BLOCK (32 * PANEL) /* bfloat16 weights of a panel that lie together: 2 halves of 16 pairs of inputs, 16 columns */
 #define WIDE (2 * LANES)
-#define SPAN 256 /* actions whose probabilities are added up together */
+#define SPAN 256 /* what is added up at once: probabilities of actions, rows that meet in a product */
 #ifdef _OPENMP
 #include <omp.h>
 #define THREAD omp_get_thread_num()
@@ -54,9 +55,36 @@ typedef struct {
     void *keys, *values; /* (rows, key heads, window, size), float or, where the model says so, bfloat16 */
 } Layer;
 
+enum { QUERY, KEY, VALUE, OUT, GATE, UP, DOWN, MAPS };
+
+typedef struct {
+    const float *weights[MAPS];        /* (out, in), as a model has them */
+    float *gradients[MAPS];            /* onto which theirs are added */
+    float *biases[MAPS];               /* and of biases; or null */
+    float *before, *between;           /* and of norms */
+} Learned; /* of one layer */
+
+typedef struct {
+    float *states, *mixed, *seen, *middle, *gates; /* (n, ..): what a layer was given and made */
+} Kept;
+
 typedef struct {
     int64_t first, count;
-} Run; /* slots, or tokens, that lie one after another */
+} Run; /* tokens that lie one after another */
+
+typedef struct {
+    int64_t first, count, runs, many, keys; /* queries; the first of its runs, their number and that of their tokens */
+} Block; /* of at most PANEL queries that look at about the same keys */
+
+typedef struct {
+    const int64_t *wanted;    /* the tokens of queries, or null where they are all tokens */
+    int64_t *order, *trees;   /* of queries; the first block of each tree: no two trees have tokens in common */
+    Block *blocks;
+    Run *runs;
+    int32_t *limits;          /* (runs, PANEL): how many tokens of a run each query of its block sees */
+    float *desks;             /* where each thread keeps what it is at */
+    int64_t many, desk;       /* trees; floats of a desk */
+} Blocks;
 
 typedef struct {
     int64_t layers, hidden, inner, heads, key_heads, size, window, words, positions, half, keeps_half, threads;
@@ -122,31 +150,34 @@ static inline vec exponential(vec x) {
     return power * *(vec *)&bits;
 }
 
-/* rows of y = or += the sums of either half of a panel's columns + bias; bias may be null */
-static inline __attribute__((always_inline)) void finish(const int rows, int64_t out, const vec *low, const vec *high,
-                                                         const float *bias, int onto, float *y) {
-    for (int r = 0; r < rows; r++, y += out) {
-        vec first = low[r], second = high[r];
-        if (bias) first += load(bias), second += load(bias + LANES);
-        if (onto) first += load(y), second += load(y + LANES);
-        put(y, first);
-        put(y + LANES, second);
-    }
+/* rows of y = or += the sums of both halves, or of one, of a panel's columns + bias; bias may be null */
+static inline __attribute__((always_inline)) void finish(const int rows, const int both, int64_t out,
+                                                         const vec *low, const vec *high, const float *bias, int onto,
+                                                         float *y) {
+    for (int r = 0; r < rows; r++, y += out)
+        for (int i = 0; i <= both; i++) {
+            vec sum = i ? high[r] : low[r];
+            if (bias) sum += load(bias + i * LANES);
+            if (onto) sum += load(y + i * LANES);
+            put(y + i * LANES, sum);
+        }
 }
 
-static inline __attribute__((always_inline)) void tile(const int rows, int64_t in, int64_t out, const float *x,
-                                                       const float *panel, const float *bias, int onto, float *y) {
+/* rows of x are `down` and its columns `along` floats apart, rows of the panel `apart` */
+static inline __attribute__((always_inline)) void tile(const int rows, const int both, int64_t in, int64_t out, const float *x,
+                                                       int64_t down, int64_t along, const float *panel, int64_t apart,
+                                                       const float *bias, int onto, float *y) {
     vec low[ROWS], high[ROWS];
     for (int r = 0; r < rows; r++) low[r] = high[r] = (vec){0};
     for (int64_t i = 0; i < in; i++) {
-        vec first = load(panel + i * PANEL), second = load(panel + i * PANEL + LANES);
+        vec first = load(panel + i * apart), second = both ? load(panel + i * apart + LANES) : first;
         for (int r = 0; r < rows; r++) {
-            float factor = x[r * in + i];
+            float factor = x[r * down + i * along];
             low[r] += factor * first;
-            high[r] += factor * second;
+            if (both) high[r] += factor * second;
         }
     }
-    finish(rows, out, low, high, bias, onto, y);
+    finish(rows, both, out, low, high, bias, onto, y);
 }
 
 /* Call a tile's function for as many rows of those left as go at once: in it their number is to be a constant. */
@@ -167,8 +198,35 @@ static void columns(int64_t n, int64_t in, int64_t out, const float *x, const fl
                     float *y) {
     for (int64_t column = 0; column < PANEL; column += WIDE)
         for (int64_t row = 0; row < n; row += ROWS)
-            SOME_ROWS(n - row, tile, in, out, x + row * in, panel + column, bias ? bias + column : 0, onto,
-                      y + row * out + column)
+            SOME_ROWS(n - row, tile, 1, in, out, x + row * in, in, 1, panel + column, PANEL, bias ? bias + column : 0,
+                      onto, y + row * out + column)
+}
+
+/* y (n, out) = or += x (n, in) weights (in, out), none of them in panels: rows of x are `down` and its columns `along`
+floats apart, rows of the weights `apart`, those of y `below`; out is LANES or some */
+static __attribute__((noinline, noclone)) void multiply(int64_t n, int64_t in, int64_t out, const float *x, int64_t down, int64_t along,
+                     const float *weights, int64_t apart, int onto, float *y, int64_t below) {
+    for (int64_t column = 0; column < out; column += WIDE)
+        for (int64_t row = 0; row < n; row += ROWS)
+            if (out - column < WIDE)
+                SOME_ROWS(n - row, tile, 0, in, below, x + row * down, down, along, weights + column, apart, 0, onto,
+                          y + row * below + column)
+            else
+                SOME_ROWS(n - row, tile, 1, in, below, x + row * down, down, along, weights + column, apart, 0, onto,
+                          y + row * below + column)
+}
+
+/* As `multiply`, of large matrices, weights and y without gaps. */
+static void plain_product(int64_t n, int64_t in, int64_t out, int64_t threads, const float *x, int64_t down,
+                          int64_t along, const float *weights, int onto, float *y) {
+    const int64_t block = 8 * ROWS;
+    for (int64_t i = 0; i < in; i += SPAN)
+#pragma omp parallel for collapse(2) num_threads(threads) if (threads > 1)
+        for (int64_t row = 0; row < n; row += block)
+            for (int64_t column = 0; column < out; column += WIDE)
+                multiply(n - row < block ? n - row : block, in - i < SPAN ? in - i : SPAN,
+                         out - column < WIDE ? out - column : WIDE, x + row * down + i * along, down, along,
+                         weights + i * out + column, out, onto || i, y + row * out + column, out);
 }
 
 /* the bfloat16 nearest to a float */
@@ -254,7 +312,7 @@ static inline __attribute__((always_inline)) void half_tile(const int rows, int6
         half_block(rows, in, x + i, panel, low);
         half_block(rows, in, x + i, panel + BLOCK / 2, high);
     }
-    finish(rows, out, low, high, bias, onto, y);
+    finish(rows, 1, out, low, high, bias, onto, y);
 }
 
 static void half_columns(int64_t n, int64_t in, int64_t out, const uint16_t *x, const uint16_t *panel,
@@ -306,30 +364,29 @@ static void normalise(int64_t n, int64_t size, const float *x, const float *weig
     }
 }
 
-static void rotate(int64_t heads, int64_t size, const float *cos, const float *sin, float *x) {
+/* or, where `way` is -1, back */
+static void rotate(int64_t heads, int64_t size, const float *cos, const float *sin, float way, float *x) {
     int64_t half = size / 2;
     for (; heads--; x += size)
         for (int64_t i = 0; i < half; i++) {
             float first = x[i], second = x[i + half];
-            x[i] = first * cos[i] - second * sin[i];
-            x[i + half] = second * cos[i + half] + first * sin[i];
+            x[i] = first * cos[i] - way * second * sin[i];
+            x[i + half] = second * cos[i + half] + way * first * sin[i];
         }
 }
 
-/* what one query sees of keys and values (.., size) that lie `stride` apart, in runs */
-static inline __attribute__((always_inline)) void look(const int half, const Run *runs, int64_t many, int64_t stride,
-                                                       int64_t size, float scale, const float *query, const void *keys,
-                                                       const void *values, float *scores, float *seen) {
-    int64_t visible = 0;
+/* what one query sees of the first `visible` keys and values (.., size) */
+static inline __attribute__((always_inline)) void look(const int half, int64_t visible, int64_t size, float scale,
+                                                       const float *query, const void *keys, const void *values,
+                                                       int64_t first, float *scores, float *seen) {
     float most = -INFINITY;
-    for (const Run *run = runs; run < runs + many; run++)
-        for (int64_t j = 0; j < run->count; j++) {
-            vec products = {0};
-            for (int64_t i = 0; i < size; i += LANES)
-                products += load(query + i) * taken(keys, (run->first + j) * stride + i, half);
-            float score = scores[visible++] = total(products) * scale;
-            if (score > most) most = score;
-        }
+    for (int64_t j = 0; j < visible; j++) {
+        vec products = {0};
+        for (int64_t i = 0; i < size; i += LANES)
+            products += load(query + i) * taken(keys, (first + j) * size + i, half);
+        scores[j] = total(products) * scale;
+        if (scores[j] > most) most = scores[j];
+    }
     int64_t padded = (visible + LANES - 1) / LANES * LANES;
     for (int64_t j = visible; j < padded; j++) scores[j] = most;
     for (int64_t j = 0; j < padded; j += LANES) put(scores + j, exponential(load(scores + j) - most));
@@ -339,28 +396,188 @@ static inline __attribute__((always_inline)) void look(const int half, const Run
     float share = 1.0f / total(sum);
     for (int64_t i = 0; i < size; i += LANES) {
         vec found[4] = {{0}, {0}, {0}, {0}}; /* sums that do not wait for one another */
-        const float *factor = scores;
-        for (const Run *run = runs; run < runs + many; run++) {
-            int64_t at = run->first * stride + i, j = 0;
-            for (; j + 4 <= run->count; j += 4, factor += 4)
-                for (int k = 0; k < 4; k++) found[k] += factor[k] * taken(values, at + (j + k) * stride, half);
-            for (; j < run->count; j++) found[0] += *factor++ * taken(values, at + j * stride, half);
-        }
+        int64_t at = first * size + i, j = 0;
+        for (; j + 4 <= visible; j += 4)
+            for (int k = 0; k < 4; k++) found[k] += scores[j + k] * taken(values, at + (j + k) * size, half);
+        for (; j < visible; j++) found[0] += scores[j] * taken(values, at + j * size, half);
         put(seen + i, ((found[0] + found[1]) + (found[2] + found[3])) * share);
     }
 }
 
-static void attend(int half, const Run *runs, int64_t many, int64_t stride, int64_t size, float scale,
-                   const float *query, const void *keys, const void *values, float *scores, float *seen) {
-    if (half) look(1, runs, many, stride, size, scale, query, keys, values, scores, seen);
-    else look(0, runs, many, stride, size, scale, query, keys, values, scores, seen);
+static void attend(int half, int64_t visible, int64_t size, float scale, const float *query, const void *keys,
+                   const void *values, int64_t first, float *scores, float *seen) {
+    if (half) look(1, visible, size, scale, query, keys, values, first, scores, seen);
+    else look(0, visible, size, scale, query, keys, values, first, scores, seen);
 }
 
-/* the runs of tokens up to t, last ones first; their number */
-static int64_t path(int64_t t, const int64_t *starts, const int64_t *before, Run *runs) {
-    int64_t many = 0;
-    for (; t >= 0; t = before[t]) runs[many++] = (Run){starts[t], t - starts[t] + 1};
-    return many;
+static void release(Blocks *blocks) {
+    free(blocks->order);
+    free(blocks->trees);
+    free(blocks->blocks);
+    free(blocks->runs);
+    free(blocks->limits);
+    free(blocks->desks);
+}
+
+/* Put queries, all n tokens or those wanted, into blocks that look at the same keys; 0 where there is no memory for it,
+else 1. `rows` and `before` are as in `advance`. */
+static int arrange(Blocks *to, const Model *m, int64_t n, const int64_t *rows, const int64_t *before, int64_t count,
+                   const int64_t *wanted) {
+    int64_t room = 2 * count + 64, *roots = calloc(2 * n + 1, sizeof(int64_t)), *places = roots + n, block = -1;
+    *to = (Blocks){.order = malloc((count + 1) * sizeof(int64_t)), .trees = malloc((count + 1) * sizeof(int64_t)),
+                   .blocks = malloc((count + 1) * sizeof(Block)), .runs = malloc(room * sizeof(Run)),
+                   .limits = malloc(room * PANEL * sizeof(int32_t)), .wanted = wanted};
+    int fine = roots && to->order && to->trees && to->blocks && to->runs && to->limits;
+    for (int64_t t = 0; t < n && fine; t++) roots[t] = before[t] < 0 ? rows[t] : roots[before[t]];
+    for (int64_t q = 0; q < count && fine; q++) places[roots[wanted ? wanted[q] : q] + 1]++;
+    for (int64_t t = 0; t < n && fine; t++) places[t + 1] += places[t];
+    for (int64_t q = 0; q < count && fine; q++) to->order[places[roots[wanted ? wanted[q] : q]]++] = q;
+    int64_t runs = 0, longest = 0;
+    for (int64_t q = 0; q < count && fine; q++) {
+        int64_t t = wanted ? wanted[to->order[q]] : to->order[q], earlier = -1, alike = 1;
+        if (q) earlier = wanted ? wanted[to->order[q - 1]] : to->order[q - 1];
+        int other = !q || roots[t] != roots[earlier];
+        if (!other && rows[t] != rows[earlier])
+            while (q + alike < count && alike < PANEL &&
+                   rows[wanted ? wanted[to->order[q + alike]] : to->order[q + alike]] == rows[t])
+                alike++;
+        if (other) to->trees[to->many++] = block + 1;
+        if (other || to->blocks[block].count + alike > PANEL) to->blocks[++block] = (Block){.first = q, .runs = runs};
+        Block *own = to->blocks + block;
+        for (int64_t u = t; u >= 0; u = before[u]) {
+            int64_t r = own->runs;
+            while (r < runs && to->runs[r].first != rows[u]) r++;
+            if (r == runs) {
+                if (runs == room) {
+                    room *= 2;
+                    Run *more = realloc(to->runs, room * sizeof(Run));
+                    if (more) to->runs = more;
+                    int32_t *limits = realloc(to->limits, room * PANEL * sizeof(int32_t));
+                    if (limits) to->limits = limits;
+                    fine = more && limits;
+                    if (!fine) break;
+                }
+                to->runs[runs++] = (Run){rows[u], 0};
+                memset(to->limits + r * PANEL, 0, PANEL * sizeof(int32_t));
+                own->many++;
+            }
+            int64_t visible = u - rows[u] + 1, more = visible - to->runs[r].count;
+            to->limits[r * PANEL + own->count] = visible;
+            if (more > 0) to->runs[r].count += more, own->keys += more;
+        }
+        own->count++;
+        if (own->keys > longest) longest = own->keys;
+    }
+    if (fine) {
+        to->trees[to->many] = block + 1;
+        to->desk = PANEL * (2 * longest + 5 * m->size + 1);
+        fine = (to->desks = malloc(m->threads * to->desk * sizeof(float))) != 0;
+    }
+    free(roots);
+    if (!fine) {
+        release(to);
+        *to = (Blocks){0};
+    }
+    return fine;
+}
+
+/* rows (count, size) of some queries of a block, `stride` apart, times a factor: as they are, and across, (size, PANEL)
+*/
+static void collect(const Block *block, const int64_t *order, const int64_t *tokens, int64_t stride, int64_t size,
+                    float factor, const float *from, float *rows, float *across) {
+    memset(across, 0, size * PANEL * sizeof(float));
+    memset(rows + block->count * size, 0, (PANEL - block->count) * size * sizeof(float));
+    for (int64_t q = 0; q < block->count; q++) {
+        int64_t row = order[block->first + q];
+        const float *values = from + (tokens ? tokens[row] : row) * stride;
+        for (int64_t i = 0; i < size; i++) across[i * PANEL + q] = rows[q * size + i] = values[i] * factor;
+    }
+}
+
+/* How much the queries of a block, across, look at each of their keys, (keys, PANEL); `shares` (PANEL) is what it has
+to be multiplied by for all of a query to be 1. */
+static void weigh(const Blocks *all, const Block *block, int64_t stride, int64_t size, const float *queries,
+                  const float *keys, float *scores, float *shares) {
+    const Run *runs = all->runs + block->runs;
+    const float none = -1e30f;
+    float *to = scores;
+    for (const Run *run = runs; run < runs + block->many; to += run++->count * PANEL)
+        multiply(run->count, size, PANEL, keys + run->first * stride, stride, 1, queries, PANEL, 0, to, PANEL);
+    for (int64_t half = 0; half < PANEL; half += LANES) {
+        vec most = {0}, sum = {0};
+        most += none;
+        to = scores + half;
+        for (int64_t r = 0; r < block->many; r++) {
+            ints limit = *(const ints *)(all->limits + (block->runs + r) * PANEL + half);
+            for (int32_t j = 0; j < runs[r].count; j++, to += PANEL) {
+                ints sees = (ints)(limit > j);
+                vec score = (vec)(((ints)load(to) & sees) | ((ints)(sum + none) & ~sees));
+                most = larger(most, score);
+                put(to, score);
+            }
+        }
+        for (float *end = to, *at = scores + half; at < end; at += PANEL) {
+            vec score = load(at);
+            ints blind = (ints)(score <= none); /* what is no number is seen */
+            score = (vec)((ints)exponential(score - most) & ~blind);
+            sum += score;
+            put(at, score);
+        }
+        put(shares + half, 1.0f / larger(sum, sum - sum + 1e-30f));
+    }
+}
+
+/* what the queries of a block see, with one head: from `mixed` (tokens, stride) into `seen` (queries, heads of `size`) */
+static void see(const Blocks *all, const Block *block, int64_t stride, int64_t size, float scale, const float *queries,
+                const float *keys, const float *values, int64_t heads, float *seen) {
+    float *across = all->desks + THREAD * all->desk, *rows = across + size * PANEL, *shares = rows + size * PANEL;
+    float *scores = shares + PANEL, *from = scores;
+    collect(block, all->order, all->wanted, stride, size, scale, queries, rows, across);
+    weigh(all, block, stride, size, across, keys, scores, shares);
+    for (const Run *first = all->runs + block->runs, *run = first; run < first + block->many; from += run++->count * PANEL)
+        multiply(block->count, run->count, size, from, 1, PANEL, values + run->first * stride, stride, run > first,
+                 rows, size);
+    for (int64_t q = 0; q < block->count; q++)
+        for (int64_t i = 0; i < size; i += LANES)
+            put(seen + all->order[block->first + q] * heads * size + i, load(rows + q * size + i) * shares[q]);
+}
+
+/* The gradients of a block's queries and of the keys and values that they saw, from `given`, that of what they saw
+(queries, heads of `size`). With p the shares, dp = given v, ds = p (dp - sum p dp): dq = scale ds k, dk = scale ds q,
+dv = p given. */
+static void see_back(const Blocks *all, const Block *block, int64_t stride, int64_t size, float scale,
+                     const float *queries, const float *keys, const float *values, int64_t heads, const float *given,
+                     float *query_gradients, float *key_gradients, float *value_gradients) {
+    float *across = all->desks + THREAD * all->desk, *rows = across + size * PANEL, *got_across = rows + size * PANEL;
+    float *got = got_across + size * PANEL, *gradients = got + size * PANEL, *shares = gradients + size * PANEL;
+    float *scores = shares + PANEL, *changes = scores + block->keys * PANEL, *from = changes;
+    const Run *first = all->runs + block->runs, *end = first + block->many;
+    collect(block, all->order, all->wanted, stride, size, scale, queries, rows, across);
+    collect(block, all->order, 0, heads * size, size, 1.0f, given, got, got_across);
+    weigh(all, block, stride, size, across, keys, scores, shares);
+    for (const Run *run = first; run < end; from += run++->count * PANEL)
+        multiply(run->count, size, PANEL, values + run->first * stride, stride, 1, got_across, PANEL, 0, from, PANEL);
+    for (int64_t half = 0; half < PANEL; half += LANES) {
+        vec share = load(shares + half), sum = {0};
+        for (int64_t at = half; at < block->keys * PANEL; at += PANEL) {
+            put(scores + at, load(scores + at) * share);
+            sum += load(scores + at) * load(changes + at);
+        }
+        for (int64_t at = half; at < block->keys * PANEL; at += PANEL)
+            put(changes + at, load(scores + at) * (load(changes + at) - sum));
+    }
+    from = changes;
+    for (const Run *run = first; run < end; scores += run->count * PANEL, from += run++->count * PANEL) {
+        int64_t at = run->first * stride;
+        multiply(run->count, PANEL, size, from, PANEL, 1, rows, size, 1, key_gradients + at, stride);
+        multiply(run->count, PANEL, size, scores, PANEL, 1, got, size, 1, value_gradients + at, stride);
+        multiply(block->count, run->count, size, from, 1, PANEL, keys + at, stride, run > first, gradients, size);
+    }
+    for (int64_t q = 0; q < block->count; q++) {
+        int64_t row = all->order[block->first + q];
+        float *to = query_gradients + (all->wanted ? all->wanted[row] : row) * stride;
+        for (int64_t i = 0; i < size; i += LANES) put(to + i, load(gradients + q * size + i) * scale);
+    }
 }
 
 /* Keep some floats, rounded if they are kept as bfloat16. */
@@ -438,31 +655,46 @@ void pack_half(int64_t out, int64_t in, const float *weights, uint16_t *panels) 
                         rounded(weights[column * in + i + k]);
 }
 
-/* where a thread keeps scores, and behind them runs, in floats */
-static int64_t scored(const Model *m) { return (m->window + LANES + 1) / 2 * 2; }
-static int64_t desk(const Model *m) { return scored(m) + m->window * (int64_t)(sizeof(Run) / sizeof(float)); }
+/* where a thread keeps scores, in floats */
+static int64_t desk(const Model *m) { return m->window + LANES; }
 
-/* Room that `advance` works in, in floats. */
+/* Room that `advance` and `back` work in, in floats. */
 int64_t room(const Model *m, int64_t n) {
     int64_t mixed = (m->heads + 2 * m->key_heads) * m->size;
-    int64_t heads = m->heads * m->size, given = heads > m->inner ? heads : m->inner; /* to a product */
-    if (given < m->hidden) given = m->hidden;
-    return m->threads * desk(m) + n * (2 * m->hidden + mixed + heads + 2 * m->inner + given / 2);
+    return m->threads * desk(m) + n * (3 * m->hidden + mixed + 2 * m->heads * m->size + 4 * m->inner);
+}
+
+/* Room for what `advance` keeps for `back`, in floats. */
+int64_t kept_room(const Model *m, int64_t n) {
+    int64_t mixed = (m->heads + 2 * m->key_heads) * m->size;
+    return n * (m->layers * (2 * m->hidden + mixed + m->heads * m->size + 2 * m->inner) + m->hidden);
+}
+
+/* of one layer; of the one after the last the states alone */
+static Kept kept_by(const Model *m, int64_t n, int64_t layer, float *kept) {
+    Kept own = {.states = kept + layer * (kept_room(m, n) - n * m->hidden) / m->layers};
+    own.mixed = own.states + n * m->hidden;
+    own.seen = own.mixed + n * (m->heads + 2 * m->key_heads) * m->size;
+    own.middle = own.seen + n * m->heads * m->size;
+    own.gates = own.middle + n * m->hidden;
+    return own;
 }
 
 /* Read n tokens; the states of those wanted (count; ascending) go to hidden (count, hidden).
 
 Where `before` is null, rows are those of a cache that keys and values are kept in, and a token attends to its row up to
-its own position. Else nothing is kept: `rows` are the tokens with which each one's run begins, `before` the tokens that
-the runs go on from, or -1, and a token attends to all that leads to it, of which there are at most `window`.
+its own position. Else nothing is kept there: `rows` are the tokens with which each one's run begins, `before` the
+tokens that the runs go on from, or -1, and a token attends to all that leads to it, of which there are at most
+`window`. What `back` needs is kept in `kept`, unless it is null.
 
-Returns 1, with nothing done, if something is out of range, else 0. */
+Returns 1, with nothing done, if something is out of range, 2 if there is no memory, else 0. */
 int advance(const Model *m, const Layer *layers, int64_t n, const int64_t *tokens, const int64_t *positions,
-            const int64_t *rows, const int64_t *before, int64_t count, const int64_t *wanted, float *work,
+            const int64_t *rows, const int64_t *before, int64_t count, const int64_t *wanted, float *work, float *kept,
             float *hidden) {
-    int64_t wide = (m->heads + 2 * m->key_heads) * m->size, heads = m->heads * m->size, group = m->heads / m->key_heads;
+    const int64_t all = n, wide = (m->heads + 2 * m->key_heads) * m->size, heads = m->heads * m->size;
+    const int64_t group = m->heads / m->key_heads;
     float *states = work + m->threads * desk(m), *inner = states + n * m->hidden, *mixed = inner + n * m->hidden;
-    float *seen = mixed + n * wide, *gates = seen + n * heads;
+    float *seen = mixed + n * wide, *gates = seen + n * heads, *active = gates;
     uint16_t *rounds = (uint16_t *)(gates + n * 2 * m->inner);
     for (int64_t t = 0; t < n; t++) {
         if (tokens[t] < 0 || tokens[t] >= m->words || positions[t] < 0 || positions[t] >= m->window ||
@@ -474,9 +706,21 @@ int advance(const Model *m, const Layer *layers, int64_t n, const int64_t *token
     }
     for (int64_t w = 0; w < count; w++)
         if (wanted[w] < 0 || wanted[w] >= n || (w && wanted[w] <= wanted[w - 1])) return 1;
+    Blocks every = {0}, some = {0};
+    if (before && (!arrange(&every, m, n, rows, before, n, 0) || !arrange(&some, m, n, rows, before, count, wanted))) {
+        release(&every);
+        return 2;
+    }
     for (int64_t t = 0; t < n; t++)
         memcpy(states + t * m->hidden, m->embedding + tokens[t] * m->hidden, m->hidden * sizeof(float));
-    for (const Layer *layer = layers; layer < layers + m->layers; layer++) {
+    for (int64_t l = 0; l < m->layers; l++) {
+        const Layer *layer = layers + l;
+        Kept own;
+        if (kept) {
+            own = kept_by(m, all, l, kept);
+            mixed = own.mixed, seen = own.seen, gates = own.gates;
+            memcpy(own.states, states, n * m->hidden * sizeof(float));
+        }
         normalise(n, m->hidden, states, layer->before, m->epsilon, inner);
         product(n, m->hidden, wide, m->half, m->threads, inner, layer->mix, layer->mix_bias, 0, rounds, mixed);
         for (int64_t t = 0; t < n; t++) {
@@ -484,44 +728,156 @@ int advance(const Model *m, const Layer *layers, int64_t n, const int64_t *token
             if (layer->query_norm) normalise(m->heads, m->size, query, layer->query_norm, m->epsilon, query);
             if (layer->key_norm) normalise(m->key_heads, m->size, key, layer->key_norm, m->epsilon, key);
             rotate(m->heads + m->key_heads, m->size, m->cos + positions[t] * m->size,
-                   m->sin + positions[t] * (m->size / 2), query);
+                   m->sin + positions[t] * (m->size / 2), 1.0f, query);
             for (int64_t k = 0; k < m->key_heads && !before; k++) {
                 int64_t slot = ((rows[t] * m->key_heads + k) * m->window + positions[t]) * m->size;
                 keep(m->keeps_half, m->size, key + k * m->size, layer->keys, slot);
                 keep(m->keeps_half, m->size, value + k * m->size, layer->values, slot);
             }
         }
-        int last = layer == layers + m->layers - 1; /* after which only what is wanted goes on */
+        int last = l == m->layers - 1; /* after which only what is wanted goes on */
         if (last) n = count;
+        const Blocks *blocks = last ? &some : &every;
 #pragma omp parallel for num_threads(m->threads) if (m->threads > 1)
-        for (int64_t each = 0; each < n * m->heads; each++) {
-            int64_t t = last ? wanted[each / m->heads] : each / m->heads, h = each % m->heads, k = h / group;
-            float *scores = work + THREAD * desk(m), *query = mixed + t * wide + h * m->size;
-            Run *runs = (Run *)(scores + scored(m));
-            if (before)
-                attend(0, runs, path(t, rows, before, runs), wide, m->size, m->scale, query,
-                       mixed + heads + k * m->size, mixed + heads + (m->key_heads + k) * m->size, scores,
-                       seen + each * m->size);
-            else {
-                *runs = (Run){(rows[t] * m->key_heads + k) * m->window, positions[t] + 1};
-                attend(m->keeps_half, runs, 1, m->size, m->size, m->scale, query, layer->keys, layer->values, scores,
-                       seen + each * m->size);
-            }
+        for (int64_t each = 0; each < blocks->many * m->heads; each++) {
+            int64_t h = each % m->heads, key = heads + h / group * m->size, tree = each / m->heads;
+            for (int64_t b = blocks->trees[tree]; b < blocks->trees[tree + 1]; b++)
+                see(blocks, blocks->blocks + b, wide, m->size, m->scale, mixed + h * m->size, mixed + key,
+                    mixed + key + m->key_heads * m->size, m->heads, seen + h * m->size);
+        }
+#pragma omp parallel for num_threads(m->threads) if (m->threads > 1)
+        for (int64_t each = 0; each < (before ? 0 : n * m->heads); each++) {
+            int64_t t = last ? wanted[each / m->heads] : each / m->heads, h = each % m->heads;
+            attend(m->keeps_half, positions[t] + 1, m->size, m->scale, mixed + t * wide + h * m->size, layer->keys,
+                   layer->values, (rows[t] * m->key_heads + h / group) * m->window, work + THREAD * desk(m),
+                   seen + each * m->size);
         }
         for (int64_t w = 0; w < n && last; w++)
             memmove(states + w * m->hidden, states + wanted[w] * m->hidden, m->hidden * sizeof(float));
         product(n, heads, m->hidden, m->half, m->threads, seen, layer->out, layer->out_bias, 1, rounds, states);
+        if (kept) memcpy(own.middle, states, n * m->hidden * sizeof(float));
         normalise(n, m->hidden, states, layer->between, m->epsilon, inner);
         product(n, m->hidden, 2 * m->inner, m->half, m->threads, inner, layer->widen, layer->widen_bias, 0, rounds,
                 gates);
         for (int64_t t = 0; t < n; t++)
             for (int64_t i = 0; i < m->inner; i += LANES) {
                 vec gate = load(gates + 2 * t * m->inner + i), up = load(gates + (2 * t + 1) * m->inner + i);
-                put(gates + t * m->inner + i, gate / (1.0f + exponential(-gate)) * up);
+                put(active + t * m->inner + i, gate / (1.0f + exponential(-gate)) * up);
             }
-        product(n, m->inner, m->hidden, m->half, m->threads, gates, layer->narrow, layer->narrow_bias, 1, rounds,
+        product(n, m->inner, m->hidden, m->half, m->threads, active, layer->narrow, layer->narrow_bias, 1, rounds,
                 states);
     }
+    if (kept) memcpy(kept_by(m, all, m->layers, kept).states, states, n * m->hidden * sizeof(float));
     normalise(n, m->hidden, states, m->norm, m->epsilon, hidden);
+    release(&every);
+    release(&some);
+    return 0;
+}
+
+/* of y = normalise(x): its gradient `given` goes onto those of x and of the weight */
+static void normalise_back(int64_t n, int64_t size, const float *x, const float *weight, float epsilon,
+                           const float *given, float *gradient, float *own) {
+    for (; n--; x += size, given += size, gradient += size) {
+        vec squares = {0}, products = {0};
+        for (int64_t i = 0; i < size; i += LANES) {
+            squares += load(x + i) * load(x + i);
+            products += load(x + i) * load(given + i) * load(weight + i);
+        }
+        float scale = 1.0f / sqrtf(total(squares) / size + epsilon), along = total(products) * scale * scale / size;
+        for (int64_t i = 0; i < size; i += LANES) {
+            put(gradient + i, load(gradient + i) + (load(given + i) * load(weight + i) - load(x + i) * along) * scale);
+            put(own + i, load(own + i) + load(given + i) * load(x + i) * scale);
+        }
+    }
+}
+
+/* of one map of x (n, in) to (n, out): what `given` (n, out), whose rows are `down` apart, makes of the gradients of x,
+= or +=, of the weights and of the bias */
+static void map_back(const Learned *learned, int map, int64_t n, int64_t in, int64_t out, int64_t threads,
+                     const float *x, const float *given, int64_t down, int onto, float *gradient) {
+    plain_product(n, out, in, threads, given, down, 1, learned->weights[map], onto, gradient);
+    plain_product(out, n, in, threads, given, 1, down, x, 1, learned->gradients[map]);
+    float *bias = learned->biases[map];
+    for (int64_t t = 0; t < n && bias; t++)
+        for (int64_t i = 0; i < out; i++) bias[i] += given[t * down + i];
+}
+
+/* Gradients of the weights, from `given` (count, hidden), that of what `advance` made with `kept`. Those of the
+embedding and of the last norm go onto `embedded` and `norm`. Weights are float, queries and keys have no norms, heads
+are as wide as a panel or some. Returns 2, with nothing done, if there is no memory, else 0. */
+int back(const Model *m, const Layer *layers, const Learned *learned, int64_t n, const int64_t *tokens,
+          const int64_t *positions, const int64_t *rows, const int64_t *before, int64_t count, const int64_t *wanted,
+          float *work, float *kept, const float *given, float *embedded, float *norm) {
+    const int64_t keys = m->key_heads * m->size, heads = m->heads * m->size, wide = heads + 2 * keys;
+    const int64_t group = m->heads / m->key_heads, threads = m->threads;
+    float *states = work + threads * desk(m), *inner = states + n * m->hidden, *between = inner + n * m->hidden;
+    float *mixed = between + n * m->hidden, *seen = mixed + n * wide, *gates = seen + n * heads;
+    float *active = gates + 2 * n * m->inner, *activity = active + n * m->inner; /* values, and their gradients */
+    Blocks every, some;
+    if (!arrange(&every, m, n, rows, before, n, 0)) return 2;
+    if (!arrange(&some, m, n, rows, before, count, wanted)) {
+        release(&every);
+        return 2;
+    }
+    memset(states, 0, n * m->hidden * sizeof(float));
+    normalise_back(count, m->hidden, kept_by(m, n, m->layers, kept).states, m->norm, m->epsilon, given, states, norm);
+    for (int64_t l = m->layers - 1; l >= 0; l--) {
+        const int last = l == m->layers - 1;
+        const int64_t many = last ? count : n;
+        const Layer *layer = layers + l;
+        const Learned *own = learned + l;
+        const Kept was = kept_by(m, n, l, kept);
+        for (int64_t t = 0; t < many; t++)
+            for (int64_t i = 0; i < m->inner; i += LANES) {
+                vec gate = load(was.gates + 2 * t * m->inner + i);
+                put(active + t * m->inner + i, gate / (1.0f + exponential(-gate)) *
+                                                   load(was.gates + (2 * t + 1) * m->inner + i));
+            }
+        map_back(own, DOWN, many, m->inner, m->hidden, threads, active, states, m->hidden, 0, activity);
+        for (int64_t t = 0; t < many; t++)
+            for (int64_t i = 0; i < m->inner; i += LANES) {
+                vec gate = load(was.gates + 2 * t * m->inner + i), up = load(was.gates + (2 * t + 1) * m->inner + i);
+                vec open = 1.0f / (1.0f + exponential(-gate)), change = load(activity + t * m->inner + i);
+                put(gates + 2 * t * m->inner + i, change * up * open * (1.0f + gate * (1.0f - open)));
+                put(gates + (2 * t + 1) * m->inner + i, change * gate * open);
+            }
+        normalise(many, m->hidden, was.middle, layer->between, m->epsilon, inner);
+        for (int64_t half = 0; half < 2; half++)
+            map_back(own, half ? UP : GATE, many, m->hidden, m->inner, threads, inner, gates + half * m->inner,
+                     2 * m->inner, half, between);
+        normalise_back(many, m->hidden, was.middle, layer->between, m->epsilon, between, states, own->between);
+        map_back(own, OUT, many, heads, m->hidden, threads, was.seen, states, m->hidden, 0, seen);
+        memset(mixed, 0, n * wide * sizeof(float));
+        const Blocks *blocks = last ? &some : &every;
+#pragma omp parallel for num_threads(threads) if (threads > 1)
+        for (int64_t each = 0; each < blocks->many * m->key_heads; each++) {
+            int64_t k = each % m->key_heads, key = heads + k * m->size, tree = each / m->key_heads;
+            for (int64_t b = blocks->trees[tree]; b < blocks->trees[tree + 1]; b++)
+                for (int64_t h = k * group; h < (k + 1) * group; h++)
+                    see_back(blocks, blocks->blocks + b, wide, m->size, m->scale, was.mixed + h * m->size,
+                             was.mixed + key, was.mixed + key + keys, m->heads, seen + h * m->size,
+                             mixed + h * m->size, mixed + key, mixed + key + keys);
+        }
+        for (int64_t t = 0; t < n; t++)
+            rotate(m->heads + m->key_heads, m->size, m->cos + positions[t] * m->size,
+                   m->sin + positions[t] * (m->size / 2), -1.0f, mixed + t * wide);
+        for (int64_t w = count; w-- && last;) { /* back to where they were */
+            if (wanted[w] == w) continue;
+            memcpy(states + wanted[w] * m->hidden, states + w * m->hidden, m->hidden * sizeof(float));
+            memset(states + w * m->hidden, 0, m->hidden * sizeof(float));
+        }
+        normalise(n, m->hidden, was.states, layer->before, m->epsilon, inner);
+        map_back(own, QUERY, n, m->hidden, heads, threads, inner, mixed, wide, 0, between);
+        map_back(own, KEY, n, m->hidden, keys, threads, inner, mixed + heads, wide, 1, between);
+        map_back(own, VALUE, n, m->hidden, keys, threads, inner, mixed + heads + keys, wide, 1, between);
+        normalise_back(n, m->hidden, was.states, layer->before, m->epsilon, between, states, own->before);
+    }
+    for (int64_t t = 0; t < n; t++)
+        for (int64_t i = 0; i < m->hidden; i += LANES) {
+            float *onto = embedded + tokens[t] * m->hidden + i;
+            put(onto, load(onto) + load(states + t * m->hidden + i));
+        }
+    release(&every);
+    release(&some);
     return 0;
 }

@@ -19,18 +19,22 @@ import tempfile
 from collections.abc import Callable, Iterable, Sequence
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
 from torch import Tensor
+from torch.autograd.function import once_differentiable
 
 _SOURCE = Path(__file__).with_name("native.c")
 _FLAGS = ("-std=gnu11", "-O3", "-ffp-contract=fast", "-fno-math-errno", "-shared", "-fPIC")
 _MACHINE = tuple(  # the first that the compiler takes
     (*own, *threads) for threads in (("-fopenmp",), ()) for own in (("-march=native",), ("-mcpu=native",), ())
 )
-_PANEL, _LANES = 32, 16  # as in native.c, at most
+_OUT_OF_RANGE = 1
+_PART = 512  # tokens that are read together where there are more
+_FLOAT = 4  # bytes
+_PANEL, _LANES, _MAPS = 32, 16, 7  # as in native.c, the lanes at most
 FEW = 96  # rows from which on torch's products are as fast
 _ALONE = 1 << 22  # multiplications from which on threads are faster than one of them
 _DRAWING = 16  # multiplications that take as long as drawing among one action more
@@ -43,6 +47,13 @@ class _Layer(ctypes.Structure):
     _norms = ("before", "between", "query_norm", "key_norm")
     _fields_ = tuple(
         (name, _POINTER) for name in (*_products, *(f"{each}_bias" for each in _products), *_norms, "keys", "values")
+    )
+
+
+class _Learned(ctypes.Structure):
+    _fields_ = (
+        *((name, _POINTER * _MAPS) for name in ("weights", "gradients", "biases")),
+        *((name, _POINTER) for name in ("before", "between")),
     )
 
 
@@ -90,8 +101,9 @@ def _path(flags: Iterable[str], folder: Path) -> Path:
 def opened(path: Path) -> ctypes.CDLL:
     """The library in a file."""
     library = ctypes.CDLL(str(path))
-    library.room.restype = _WHOLE
-    library.room.argtypes = [_POINTER, _WHOLE]
+    for rooms in (library.room, library.kept_room):
+        rooms.restype = _WHOLE
+        rooms.argtypes = [_POINTER, _WHOLE]
     for packs in (library.pack, library.pack_half):
         packs.argtypes = [_WHOLE, _WHOLE, _POINTER, _POINTER]
         packs.restype = None
@@ -101,7 +113,8 @@ def opened(path: Path) -> ctypes.CDLL:
     library.draws_room.argtypes = [_WHOLE]
     library.draws.argtypes = [*[_WHOLE] * 3, *[_POINTER] * 6]
     library.draws.restype = None
-    library.advance.argtypes = [_POINTER, _POINTER, _WHOLE, *[_POINTER] * 4, _WHOLE, *[_POINTER] * 3]
+    library.advance.argtypes = [_POINTER, _POINTER, _WHOLE, *[_POINTER] * 4, _WHOLE, *[_POINTER] * 4]
+    library.back.argtypes = [*[_POINTER] * 3, _WHOLE, *[_POINTER] * 4, _WHOLE, *[_POINTER] * 6]
     return library
 
 
@@ -153,16 +166,23 @@ class Product:
         assert found is not None
         self._library = found
         self._by_torch = by_torch
-        self._many: Callable[[Tensor], Tensor] | None = None
+        self._many: Callable[[Tensor], Tensor] | None
         self.half = dtype == torch.bfloat16
         self.out, self.size = sum(map(len, weights)), weights[0].shape[1]
         self.panels = torch.empty(self.out * self.size, dtype=dtype)
-        pack, start = found.pack_half if self.half else found.pack, self.panels.data_ptr()
+        self.bias = None if bias is None else torch.empty(self.out)
+        self.pack(weights, bias)
+
+    def pack(self, weights: list[Tensor], bias: Tensor | None) -> None:
+        """Take weights and bias, or others of the same shapes."""
+        self._many = None
+        pack, start = self._library.pack_half if self.half else self._library.pack, self.panels.data_ptr()
         for weight in weights:
             weight = weight.detach().float().contiguous()
             pack(*weight.shape, weight.data_ptr(), start)
             start += weight.numel() * self.panels.element_size()
-        self.bias = None if bias is None else bias.detach().float().contiguous()
+        if self.bias is not None:
+            self.bias.copy_(bias.detach())  # type: ignore[union-attr]
 
     def weight(self) -> Tensor:
         """``(out, in)`` of all maps, from the panels."""
@@ -221,6 +241,7 @@ class NativeStep:
         self._library = found
         self._kept: list[Any] = [layers]  # what the pointers point to
         base, config = decoder.base, decoder.model.config
+        self._base = base
         cos, sin, _ = decoder.angles(base.embed_tokens.weight.device)
         self._layers = (_Layer * len(layers))(*map(_pointers, layers))
         self._model = _Model(
@@ -269,12 +290,13 @@ class NativeStep:
         for layer, keys, values in zip(layers, *kept, strict=True):
             layer.keys, layer.values = keys.data_ptr(), values.data_ptr()
         window, half = kept[0][0].shape[2], kept[0][0].dtype == torch.bfloat16
-        return self._run(layers, window, half, tokens, places, rows, None, wanted)
+        return _Given(self, window, tokens, places, rows, None, wanted, half).advance(layers)
 
     def read(
         self, tokens: np.ndarray, starts: np.ndarray, before: np.ndarray, places: np.ndarray, wanted: np.ndarray
     ) -> Tensor:
-        """Hidden states ``(wanted, hidden)`` of tokens, each of which attends to all that leads to it.
+        """Hidden states ``(wanted, hidden)`` of tokens, each of which attends to all that leads to it; with gradient
+        where it is enabled, for a decoder that is ``plain``.
 
         Args:
             tokens, places: ``(tokens,)`` int64.
@@ -285,27 +307,158 @@ class NativeStep:
         Raises:
             IndexError: a token or a place that the model does not have.
         """
-        return self._run(self._layers, int(places.max()) + 1, False, tokens, places, starts, before, wanted)
-
-    def _run(self, layers: Any, window: int, keeps_half: bool, *given: np.ndarray | None) -> Tensor:
-        """``advance`` of native.c, of tokens, places, rows, what is before them and what is wanted."""
-        arrays = [None if each is None else np.ascontiguousarray(each, np.int64) for each in given]
-        starts = [None if each is None else each.ctypes.data for each in arrays]
-        tokens, places, *_, wanted = arrays
-        assert tokens is not None and places is not None and wanted is not None
-        model = _Model.from_buffer_copy(self._model)
-        model.window, model.keeps_half, model.threads = window, keeps_half, _threads(len(tokens) * self._widest)
-        hidden = torch.empty(len(wanted), model.hidden, dtype=torch.float32)
-        work = torch.empty(self._library.room(ctypes.byref(model), len(tokens)), dtype=torch.float32)
-        pointers = (*starts[:-1], len(wanted), starts[-1], work.data_ptr(), hidden.data_ptr())
-        if self._library.advance(ctypes.byref(model), layers, len(tokens), *pointers):
-            last = min(model.window, model.positions) - 1
-            raise IndexError(f"ids must be 0 to {model.words - 1} and places 0 to {last}: {tokens}, {places}")
-        return hidden
+        reading = _Reading(self, tokens, starts, before, places, wanted)
+        if not torch.is_grad_enabled():
+            return reading.forward()
+        layers, base = self._kept[0], self._base
+        parameters = [each for layer in layers for each in layer.parameters()]
+        return _Read.apply(reading, base.embed_tokens.weight, base.norm.weight, *parameters)
 
     def _keep(self, values: Tensor) -> int:
         self._kept.append(values.detach().float().contiguous())
         return int(self._kept[-1].data_ptr())
+
+
+class _Room:
+    """Memory for the numbers of a pass, which the next one uses again: new pages cost a third of what products do."""
+
+    _free: ClassVar[list[Tensor]] = []
+    _most = 4
+
+    def __init__(self, floats: int) -> None:
+        fit = [place for place, free in enumerate(self._free) if floats <= free.numel() <= 4 * floats]
+        self.floats = self._free.pop(fit[0]) if fit else torch.empty(floats, dtype=torch.float32)
+        self.start = self.floats.data_ptr()
+
+    def __del__(self) -> None:
+        self._free.insert(0, self.floats)
+        del self._free[self._most :]
+
+
+class _Given:
+    """Tokens as ``native.c`` takes them: see ``NativeStep.advance`` and ``NativeStep.read``."""
+
+    def __init__(
+        self,
+        step: NativeStep,
+        window: int,
+        tokens: np.ndarray,
+        places: np.ndarray,
+        rows: np.ndarray,
+        before: np.ndarray | None,
+        wanted: np.ndarray,
+        keeps_half: bool = False,
+    ) -> None:
+        self.step = step
+        self.model = _Model.from_buffer_copy(step._model)
+        self.model.window, self.model.keeps_half = window, keeps_half
+        self.model.threads = _threads(len(tokens) * step._widest)
+        self._arrays = [
+            None if each is None else np.ascontiguousarray(each, np.int64)
+            for each in (tokens, places, rows, before, wanted)
+        ]
+        *starts, wants = (None if each is None else each.ctypes.data for each in self._arrays)
+        self._pointers = len(tokens), *starts, len(wanted), wants
+        self._shape = len(wanted), self.model.hidden
+
+    def room(self, kept: bool = False) -> int:
+        """Floats of room to work in, or for what ``back`` needs."""
+        rooms = self.step._library.kept_room if kept else self.step._library.room
+        return int(rooms(ctypes.byref(self.model), self._pointers[0]))
+
+    def advance(self, layers: Any, kept: int | None = None) -> Tensor:
+        """Hidden states ``(wanted, hidden)``; what ``back`` needs is left where ``kept`` starts."""
+        model, hidden, work = self.model, torch.empty(self._shape, dtype=torch.float32), _Room(self.room())
+        pointers = *self._pointers, work.start, kept, hidden.data_ptr()
+        wrong = self.step._library.advance(ctypes.byref(model), layers, *pointers)
+        if wrong == _OUT_OF_RANGE:
+            tokens, places, last = *self._arrays[:2], min(model.window, model.positions) - 1
+            raise IndexError(f"ids must be 0 to {model.words - 1} and places 0 to {last}: {tokens}, {places}")
+        if wrong:
+            raise MemoryError(f"no memory to read {self._pointers[0]} tokens")
+        return hidden
+
+    def back(self, learned: Any, kept: int, gradient: Tensor, embedded: int, norm: int) -> None:
+        """Add what the gradient of ``advance`` makes of those of the parameters."""
+        work = _Room(self.room())
+        pointers = *self._pointers, work.start, kept, gradient.contiguous().data_ptr(), embedded, norm
+        if self.step._library.back(ctypes.byref(self.model), self.step._layers, learned, *pointers):
+            raise MemoryError(f"no memory for the gradients of {self._pointers[0]} tokens")
+
+
+class _Reading:
+    """Sequences through the layers and back, in parts that stay in the processor's cache: see ``NativeStep.read``."""
+
+    def __init__(
+        self,
+        step: NativeStep,
+        tokens: np.ndarray,
+        starts: np.ndarray,
+        before: np.ndarray,
+        places: np.ndarray,
+        wanted: np.ndarray,
+    ) -> None:
+        self.step, self.count, window = step, len(wanted), int(places.max()) + 1
+        self.parts: list[tuple[Any, _Given]] = []
+        if len(tokens) <= _PART:
+            self.parts.append((slice(None), _Given(step, window, tokens, places, starts, before, wanted)))
+            return
+        roots = starts.copy()  # tokens with the same have some in common
+        while (inner := before[roots] >= 0).any():
+            roots[inner] = starts[before[roots[inner]]]
+        ends = np.cumsum(np.bincount(roots, minlength=len(tokens)))
+        part = (ends[roots] - 1) // _PART
+        place = np.empty_like(starts)
+        for number in np.unique(part[wanted]):
+            own, rows = np.flatnonzero(part == number), np.flatnonzero(part[wanted] == number)
+            place[own] = np.arange(len(own))
+            earlier = np.where(before[own] < 0, -1, place[before[own]])
+            arrays = tokens[own], places[own], place[starts[own]], earlier, place[wanted[rows]]
+            self.parts.append((torch.as_tensor(rows), _Given(step, window, *arrays)))
+
+    def kept(self) -> _Room:
+        """Room for what ``backward`` needs."""
+        return _Room(sum(part.room(kept=True) for _, part in self.parts))
+
+    def forward(self, kept: _Room | None = None) -> Tensor:
+        """Hidden states ``(wanted, hidden)``."""
+        hidden = torch.empty(self.count, self.step._model.hidden, dtype=torch.float32)
+        start = None if kept is None else kept.start
+        for rows, part in self.parts:
+            hidden[rows] = part.advance(self.step._layers, start)
+            start = start and start + _FLOAT * part.room(kept=True)
+        return hidden
+
+    def backward(self, kept: _Room, gradient: Tensor, parameters: Sequence[Tensor | None]) -> list[Tensor | None]:
+        """Gradients of the parameters, from that of what ``forward`` made."""
+        sizes = [0 if each is None else each.numel() for each in parameters]
+        parts = torch.zeros(sum(sizes), dtype=torch.float32).split(sizes)
+        learned = (_Learned * len(self.step._layers))()
+        for layer, first in zip(learned, range(2, len(parts), 2 * _MAPS + 2), strict=True):
+            layer.weights[:] = [_start(own) for own in parameters[first : first + _MAPS]]
+            starts = [_start(own) if own.numel() else None for own in parts[first : first + 2 * _MAPS + 2]]
+            layer.gradients[:], layer.biases[:] = starts[:_MAPS], starts[_MAPS:-2]
+            layer.before, layer.between = starts[-2:]
+        start = kept.start
+        for rows, part in self.parts:
+            part.back(learned, start, gradient[rows], parts[0].data_ptr(), parts[1].data_ptr())
+            start += _FLOAT * part.room(kept=True)
+        return [None if to is None else own.view_as(to) for own, to in zip(parts, parameters, strict=True)]
+
+
+class _Read(torch.autograd.Function):
+    """``_Reading`` with gradient."""
+
+    @staticmethod
+    def forward(context: Any, reading: _Reading, *parameters: Tensor | None) -> Tensor:
+        context.reading, context.kept = reading, reading.kept()
+        context.save_for_backward(*parameters)
+        return reading.forward(context.kept)
+
+    @staticmethod
+    @once_differentiable
+    def backward(context: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:  # type: ignore[override]
+        return None, *context.reading.backward(context.kept, gradient, context.saved_tensors)
 
 
 def _pointers(layer: Any) -> _Layer:

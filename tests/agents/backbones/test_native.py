@@ -1,6 +1,8 @@
 """Compiled steps give what torch gives, on any processor's registers; without a compiler torch does it all."""
 
 import platform
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -35,6 +37,7 @@ KINDS: dict[str, Any] = {
     "llama": lambda: LlamaForCausalLM(LlamaConfig(**SIZES)),
     "qwen2": lambda: Qwen2ForCausalLM(Qwen2Config(**SIZES)),
     "qwen3": lambda: Qwen3ForCausalLM(Qwen3Config(**{**SIZES, "head_dim": 32})),
+    "biased": lambda: LlamaForCausalLM(LlamaConfig(**{**SIZES, "head_dim": 32}, attention_bias=True, mlp_bias=True)),
 }
 FLAGS: list[tuple[str, ...]] = [("-march=native",), ()]
 if platform.machine() == "x86_64":
@@ -65,20 +68,54 @@ def rows_that_grow(rng: np.random.Generator) -> Any:
         yield ids, lengths
 
 
+def steps(alike: int) -> tuple[Any, ...]:
+    """Ids, of which some begin alike, and steps in them with branches."""
+    rng = np.random.default_rng(alike)
+    ids = torch.as_tensor(rng.integers(VOCABULARY, size=(6, WINDOW - 8)))
+    ids[:4, :alike] = ids[0, :alike]
+    segment = torch.as_tensor(rng.permutation(np.repeat([0, 1, 2, 3, 5], 4)))
+    position = torch.as_tensor(rng.integers(alike // 2, WINDOW - 8, len(segment)))
+    return ids, segment, position, branches(rng.integers(3, size=(len(segment), 5, 8)), 0, 1)
+
+
+@contextmanager
+def by_torch(model: CausalBackbone) -> Iterator[None]:
+    decoder: Any = model.decoder
+    decoder.read = lambda layout: None
+    yield
+    del decoder.read
+
+
+def gradients(model: CausalBackbone, *given: Any) -> dict[str, Any]:
+    """Of all weights, made by states of given steps, each with a factor of its own."""
+    model.zero_grad()
+    states = model.branched(*given)
+    (states * torch.linspace(-1, 1, states.numel()).view_as(states).sin()).sum().backward()
+    return {name: weight.grad for name, weight in model.named_parameters()}
+
+
+@pytest.fixture(scope="module", params=FLAGS, ids=" ".join)
+def library(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Any:
+    """The code, compiled with other flags."""
+    if native.loaded() is None:
+        pytest.skip("no C compiler")
+    return native.opened(native.compiled(request.param, tmp_path_factory.mktemp("code")))
+
+
+@pytest.fixture
+def code(library: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(native, "loaded", lambda: library)
+
+
 @pytest.fixture
 def compiler() -> None:
     if native.loaded() is None:
         pytest.skip("no C compiler")
 
 
-@pytest.mark.usefixtures("compiler")
-@pytest.mark.parametrize("flags", FLAGS, ids=" ".join)
+@pytest.mark.usefixtures("code")
 @pytest.mark.parametrize(("kind", "lora"), [("llama", False), ("qwen2", False), ("qwen3", False), ("llama", True)])
-def test_steps_equal_full_recomputation(
-    kind: str, lora: bool, flags: tuple[str, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    code = native.opened(native.compiled(flags, tmp_path))
-    monkeypatch.setattr(native, "loaded", lambda: code)
+def test_steps_equal_full_recomputation(kind: str, lora: bool) -> None:
     model = backbone(kind, lora)
     cache = model.new_cache(ROWS, WINDOW)
     model.decoder.generate = None  # type: ignore[union-attr, method-assign]  # nothing may fall to torch
@@ -88,22 +125,13 @@ def test_steps_equal_full_recomputation(
         torch.testing.assert_close(cache.last_hidden(ids, lengths), full, atol=1e-5, rtol=0)
 
 
-@pytest.mark.usefixtures("compiler")
-@pytest.mark.parametrize("flags", FLAGS, ids=" ".join)
+@pytest.mark.usefixtures("code")
 @pytest.mark.parametrize(("kind", "lora"), [("llama", False), ("qwen2", False), ("qwen3", False), ("llama", True)])
 @pytest.mark.parametrize("alike", [0, 30])
-def test_states_without_gradients_equal_those_with(
-    alike: int, kind: str, lora: bool, flags: tuple[str, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    code = native.opened(native.compiled(flags, tmp_path))
-    monkeypatch.setattr(native, "loaded", lambda: code)
-    model, rng = backbone(kind, lora), np.random.default_rng(alike)
-    ids = torch.as_tensor(rng.integers(VOCABULARY, size=(6, WINDOW - 8)))
-    ids[:4, :alike] = ids[0, :alike]
-    segment = torch.as_tensor(rng.permutation(np.repeat([0, 1, 2, 3, 5], 4)))
-    position = torch.as_tensor(rng.integers(alike // 2, WINDOW - 8, len(segment)))
-    found = branches(rng.integers(3, size=(len(segment), 5, 8)), 0, 1)
-    wanted = model.branched(ids, segment, position, found).detach()
+def test_states_without_gradients_equal_those_with(alike: int, kind: str, lora: bool) -> None:
+    model, (ids, segment, position, found) = backbone(kind, lora), steps(alike)
+    with by_torch(model):
+        wanted = model.branched(ids, segment, position, found).detach()
     model.decoder.run = None  # type: ignore[union-attr, method-assign]  # nothing may fall to torch
     for parameter in model.parameters():  # as Stable-Baselines3 renews target networks: no version counts it
         parameter.data.mul_(0.5)
@@ -115,6 +143,81 @@ def test_states_without_gradients_equal_those_with(
         assert (other - read[: len(other)]).abs().max() > 0.1
         torch.testing.assert_close(read, wanted, atol=1e-5, rtol=0)
         torch.testing.assert_close(model.states(ids, segment, position), wanted[: len(segment)], atol=1e-5, rtol=0)
+
+
+@pytest.mark.usefixtures("code")
+@pytest.mark.parametrize("kind", ["llama", "qwen2", "biased"])
+@pytest.mark.parametrize(("alike", "part"), [(0, 512), (30, 512), (0, 60), (30, 60)])
+@pytest.mark.parametrize("alone", [0, 1 << 30])
+def test_gradients_equal_those_of_torch(
+    alone: int,
+    alike: int,
+    part: int,
+    kind: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(native, "_ALONE", alone)
+    monkeypatch.setattr(native, "_PART", part)
+    model = backbone(kind)
+    model.model.base_model.layers[0].mlp.up_proj.weight.requires_grad_(False)
+    with by_torch(model):
+        wanted = gradients(model, *steps(alike))
+    model.decoder.run = None  # type: ignore[union-attr, method-assign]  # nothing may fall to torch
+    for _ in range(2):  # in memory that is new, and in what the first pass has left
+        found = gradients(model, *steps(alike))
+        assert [name for name, each in found.items() if each is None] == [
+            name for name, each in wanted.items() if each is None
+        ]
+        for name, gradient in wanted.items():
+            if gradient is not None:
+                close = 1e-6 + 2e-5 * float(gradient.abs().max())
+                assert (found[name] - gradient).abs().max() < close, name
+
+
+@pytest.mark.usefixtures("compiler")
+def test_a_pass_keeps_what_it_needs_until_it_is_gone() -> None:
+    model, (*given, _) = backbone("llama"), steps(0)
+    weights = list(model.model.base_model.parameters())
+    total = model.states(*given).pow(3).sum()
+    first = torch.autograd.grad(total, weights, retain_graph=True)
+    torch.autograd.grad(model.states(*given).sum(), weights)
+    for one, again in zip(first, torch.autograd.grad(total, weights, retain_graph=True), strict=True):
+        assert torch.equal(one, again)
+    with torch.no_grad():
+        weights[1].add_(1.0)
+    with pytest.raises(RuntimeError, match="modified by an inplace operation"):
+        total.backward()
+
+
+@pytest.mark.usefixtures("compiler")
+def test_weights_are_read_where_they_are_now() -> None:
+    model, (*given, _) = backbone("llama"), steps(0)
+    before = model.states(*given)
+    with torch.no_grad():  # as Stable-Baselines3 loads and TRPO moves them
+        torch.nn.utils.vector_to_parameters(
+            0.5 * torch.nn.utils.parameters_to_vector(model.parameters()), model.parameters()
+        )
+    found = model.states(*given)
+    with by_torch(model):
+        wanted = model.states(*given)
+    assert (found - before).abs().max() > 0.1
+    torch.testing.assert_close(found, wanted, atol=1e-5, rtol=0)
+
+
+@pytest.mark.usefixtures("compiler")
+@pytest.mark.parametrize("kind", ["adapters", "norms", "hook", "eager"])
+def test_what_is_unusual_is_read_by_torch(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    model = backbone("qwen3" if kind == "norms" else "llama", lora=kind == "adapters")
+    seen: list[Any] = []
+    if kind == "hook":
+        model.model.base_model.layers[1].mlp.down_proj.register_forward_hook(lambda *given: seen.append(given))
+    if kind == "eager":
+        model.model.set_attn_implementation("eager")
+    monkeypatch.setattr(native._Read, "forward", None)  # nothing may be left to compiled code
+    found = gradients(model, *steps(0))
+    learn = [name for name, weight in model.named_parameters() if weight.requires_grad and "lm_head" not in name]
+    assert learn and all(found[name].abs().sum() > 0 for name in learn)
+    assert len(seen) == (kind == "hook")
 
 
 @pytest.mark.usefixtures("compiler")
