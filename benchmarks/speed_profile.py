@@ -47,7 +47,7 @@ PARTS = {
         "aten::_index_put_impl_",
     ),
     "element by element": ("aten::mul", "aten::mul_", "aten::add", "aten::add_", "aten::addcmul_", "aten::pow"),
-    "all layers, compiled": (_COMPILED,),
+    "all layers, compiled": (_COMPILED, "_Read", "_ReadBackward"),
     "drawing": ("aten::multinomial", "aten::exponential_", _DRAWING),
 }
 

@@ -1,4 +1,4 @@
-/* New tokens through the layers of a Llama-type model: see native.py.
+/* Tokens through the layers of a Llama-type model, and gradients back: see native.py.
 
 Between two products of a small model torch spends more time on starting operations than on computing. Here a token's
 layers are one call, whose products keep up to eight rows in registers while a panel of weights goes by. Weights of
@@ -164,9 +164,10 @@ static inline __attribute__((always_inline)) void finish(const int rows, const i
 }
 
 /* rows of x are `down` and its columns `along` floats apart, rows of the panel `apart` */
-static inline __attribute__((always_inline)) void tile(const int rows, const int both, int64_t in, int64_t out, const float *x,
-                                                       int64_t down, int64_t along, const float *panel, int64_t apart,
-                                                       const float *bias, int onto, float *y) {
+static inline __attribute__((always_inline)) void tile(const int rows, const int both, int64_t in,
+                                                       int64_t out, const float *x, int64_t down, int64_t along,
+                                                       const float *panel, int64_t apart, const float *bias, int onto,
+                                                       float *y) {
     vec low[ROWS], high[ROWS];
     for (int r = 0; r < rows; r++) low[r] = high[r] = (vec){0};
     for (int64_t i = 0; i < in; i++) {
@@ -204,8 +205,9 @@ static void columns(int64_t n, int64_t in, int64_t out, const float *x, const fl
 
 /* y (n, out) = or += x (n, in) weights (in, out), none of them in panels: rows of x are `down` and its columns `along`
 floats apart, rows of the weights `apart`, those of y `below`; out is LANES or some */
-static __attribute__((noinline, noclone)) void multiply(int64_t n, int64_t in, int64_t out, const float *x, int64_t down, int64_t along,
-                     const float *weights, int64_t apart, int onto, float *y, int64_t below) {
+static __attribute__((noinline, noclone)) void multiply(int64_t n, int64_t in, int64_t out, const float *x,
+                                                        int64_t down, int64_t along, const float *weights,
+                                                        int64_t apart, int onto, float *y, int64_t below) {
     for (int64_t column = 0; column < out; column += WIDE)
         for (int64_t row = 0; row < n; row += ROWS)
             if (out - column < WIDE)
@@ -419,6 +421,11 @@ static void release(Blocks *blocks) {
     free(blocks->desks);
 }
 
+/* the token of a query, by its place in the order */
+static int64_t token(const Blocks *all, int64_t place) {
+    return all->wanted ? all->wanted[all->order[place]] : all->order[place];
+}
+
 /* Put queries, all n tokens or those wanted, into blocks that look at the same keys; 0 where there is no memory for it,
 else 1. `rows` and `before` are as in `advance`. */
 static int arrange(Blocks *to, const Model *m, int64_t n, const int64_t *rows, const int64_t *before, int64_t count,
@@ -434,13 +441,10 @@ static int arrange(Blocks *to, const Model *m, int64_t n, const int64_t *rows, c
     for (int64_t q = 0; q < count && fine; q++) to->order[places[roots[wanted ? wanted[q] : q]]++] = q;
     int64_t runs = 0, longest = 0;
     for (int64_t q = 0; q < count && fine; q++) {
-        int64_t t = wanted ? wanted[to->order[q]] : to->order[q], earlier = -1, alike = 1;
-        if (q) earlier = wanted ? wanted[to->order[q - 1]] : to->order[q - 1];
+        int64_t t = token(to, q), earlier = q ? token(to, q - 1) : -1, alike = 1;
         int other = !q || roots[t] != roots[earlier];
-        if (!other && rows[t] != rows[earlier])
-            while (q + alike < count && alike < PANEL &&
-                   rows[wanted ? wanted[to->order[q + alike]] : to->order[q + alike]] == rows[t])
-                alike++;
+        if (!other && rows[t] != rows[earlier]) /* a run begins: into a block that has place for all of it */
+            while (q + alike < count && alike < PANEL && rows[token(to, q + alike)] == rows[t]) alike++;
         if (other) to->trees[to->many++] = block + 1;
         if (other || to->blocks[block].count + alike > PANEL) to->blocks[++block] = (Block){.first = q, .runs = runs};
         Block *own = to->blocks + block;
@@ -481,15 +485,15 @@ static int arrange(Blocks *to, const Model *m, int64_t n, const int64_t *rows, c
     return fine;
 }
 
-/* rows (count, size) of some queries of a block, `stride` apart, times a factor: as they are, and across, (size, PANEL)
-*/
-static void collect(const Block *block, const int64_t *order, const int64_t *tokens, int64_t stride, int64_t size,
-                    float factor, const float *from, float *rows, float *across) {
+/* what the queries of a block have, or their tokens, in rows (.., size) that are `stride` apart, times a factor: as it
+is, (PANEL, size), and across, (size, PANEL) */
+static void collect(const Blocks *all, const Block *block, int tokens, int64_t stride, int64_t size, float factor,
+                    const float *from, float *rows, float *across) {
     memset(across, 0, size * PANEL * sizeof(float));
     memset(rows + block->count * size, 0, (PANEL - block->count) * size * sizeof(float));
     for (int64_t q = 0; q < block->count; q++) {
-        int64_t row = order[block->first + q];
-        const float *values = from + (tokens ? tokens[row] : row) * stride;
+        int64_t place = block->first + q;
+        const float *values = from + (tokens ? token(all, place) : all->order[place]) * stride;
         for (int64_t i = 0; i < size; i++) across[i * PANEL + q] = rows[q * size + i] = values[i] * factor;
     }
 }
@@ -527,14 +531,15 @@ static void weigh(const Blocks *all, const Block *block, int64_t stride, int64_t
     }
 }
 
-/* what the queries of a block see, with one head: from `mixed` (tokens, stride) into `seen` (queries, heads of `size`) */
+/* what the queries of a block see, with one head, into `seen` (queries, heads of `size`) */
 static void see(const Blocks *all, const Block *block, int64_t stride, int64_t size, float scale, const float *queries,
                 const float *keys, const float *values, int64_t heads, float *seen) {
     float *across = all->desks + THREAD * all->desk, *rows = across + size * PANEL, *shares = rows + size * PANEL;
     float *scores = shares + PANEL, *from = scores;
-    collect(block, all->order, all->wanted, stride, size, scale, queries, rows, across);
+    const Run *first = all->runs + block->runs, *end = first + block->many;
+    collect(all, block, 1, stride, size, scale, queries, rows, across);
     weigh(all, block, stride, size, across, keys, scores, shares);
-    for (const Run *first = all->runs + block->runs, *run = first; run < first + block->many; from += run++->count * PANEL)
+    for (const Run *run = first; run < end; from += run++->count * PANEL)
         multiply(block->count, run->count, size, from, 1, PANEL, values + run->first * stride, stride, run > first,
                  rows, size);
     for (int64_t q = 0; q < block->count; q++)
@@ -552,8 +557,8 @@ static void see_back(const Blocks *all, const Block *block, int64_t stride, int6
     float *got = got_across + size * PANEL, *gradients = got + size * PANEL, *shares = gradients + size * PANEL;
     float *scores = shares + PANEL, *changes = scores + block->keys * PANEL, *from = changes;
     const Run *first = all->runs + block->runs, *end = first + block->many;
-    collect(block, all->order, all->wanted, stride, size, scale, queries, rows, across);
-    collect(block, all->order, 0, heads * size, size, 1.0f, given, got, got_across);
+    collect(all, block, 1, stride, size, scale, queries, rows, across);
+    collect(all, block, 0, heads * size, size, 1.0f, given, got, got_across);
     weigh(all, block, stride, size, across, keys, scores, shares);
     for (const Run *run = first; run < end; from += run++->count * PANEL)
         multiply(run->count, size, PANEL, values + run->first * stride, stride, 1, got_across, PANEL, 0, from, PANEL);
@@ -574,8 +579,7 @@ static void see_back(const Blocks *all, const Block *block, int64_t stride, int6
         multiply(block->count, run->count, size, from, 1, PANEL, keys + at, stride, run > first, gradients, size);
     }
     for (int64_t q = 0; q < block->count; q++) {
-        int64_t row = all->order[block->first + q];
-        float *to = query_gradients + (all->wanted ? all->wanted[row] : row) * stride;
+        float *to = query_gradients + token(all, block->first + q) * stride;
         for (int64_t i = 0; i < size; i += LANES) put(to + i, load(gradients + q * size + i) * scale);
     }
 }
@@ -628,8 +632,8 @@ static int64_t drawn(int64_t actions, const float *logits, const uint8_t *forbid
 /* Floats of room that `draws` wants for each thread. */
 int64_t draws_room(int64_t actions) { return (actions + SPAN - 1) / SPAN * (SPAN + 1); }
 
-/* Actions (n) of rows of logits (n, actions), and their log-probabilities (n), which are no numbers where the logits
-are none. What is forbidden (actions) is out; it may be null, as may the points (n): then the most probable are taken. */
+/* Actions (n) of rows of logits (n, actions), and their log-probabilities (n), which are no numbers where the logits are
+none. What is forbidden (actions) is out; it may be null, as may the points (n): then the most probable are taken. */
 void draws(int64_t n, int64_t actions, int64_t threads, const float *logits, const uint8_t *forbidden,
            const float *points, float *room, int64_t *taken, float *log_probs) {
 #pragma omp parallel for num_threads(threads) if (threads > 1)

@@ -1,8 +1,8 @@
-"""Steps of generation as one call of compiled C, where a compiler is at hand.
+"""Steps of generation and passes over sequences, with gradients too, by compiled C where a compiler is at hand.
 
 Between two products of a small model torch spends more time on starting operations than on computing; ``native.c``
 does all layers at once. Of a large model a step reads all weights once: from bfloat16 ones, on processors with products
-of that type, as fast as memory gives them. The code is compiled when it is first needed, in a second, and kept in the
+of that type, as fast as memory gives them. The code is compiled when it is first needed, in seconds, and kept in the
 user's cache. Without a compiler, or with ``TEXTENVS_NATIVE=0`` in the environment, torch gives the same numbers, to
 rounding.
 """
