@@ -16,6 +16,7 @@ import platform
 import shutil
 import subprocess
 import tempfile
+from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from functools import lru_cache
 from pathlib import Path
@@ -34,6 +35,7 @@ _MACHINE = tuple(  # the first that the compiler takes
 _OUT_OF_RANGE = 1
 _PART = 512  # tokens that are read together where there are more
 _FLOAT = 4  # bytes
+_HELD = 1 << 26  # floats: larger rooms are given back to the system
 _PANEL, _LANES, _MAPS = 32, 16, 7  # as in native.c, the lanes at most
 FEW = 96  # rows from which on torch's products are as fast
 _ALONE = 1 << 22  # multiplications from which on threads are faster than one of them
@@ -320,19 +322,24 @@ class NativeStep:
 
 
 class _Room:
-    """Memory for the numbers of a pass, which the next one uses again: new pages cost a third of what products do."""
+    """Memory for the numbers of a pass, which the next one uses again: new pages take as long as half the products."""
 
-    _free: ClassVar[list[Tensor]] = []
-    _most = 4
+    _free: ClassVar[deque[Tensor]] = deque(maxlen=4)
+    floats = torch.empty(0)
 
     def __init__(self, floats: int) -> None:
-        fit = [place for place, free in enumerate(self._free) if floats <= free.numel() <= 4 * floats]
-        self.floats = self._free.pop(fit[0]) if fit else torch.empty(floats, dtype=torch.float32)
-        self.start = self.floats.data_ptr()
+        others = []
+        try:
+            while not floats <= (found := self._free.popleft()).numel() <= 4 * floats:
+                others.append(found)
+        except IndexError:
+            found = torch.empty(floats, dtype=torch.float32)
+        self._free.extend(others)
+        self.floats, self.start = found, found.data_ptr()
 
     def __del__(self) -> None:
-        self._free.insert(0, self.floats)
-        del self._free[self._most :]
+        if self.floats.numel() <= _HELD:
+            self._free.appendleft(self.floats)
 
 
 class _Given:

@@ -1,6 +1,7 @@
 """Compiled steps give what torch gives, on any processor's registers; without a compiler torch does it all."""
 
 import platform
+from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -340,3 +341,18 @@ def test_it_is_compiled_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
         assert native.compiled((), tmp_path) != path
     monkeypatch.setattr(native, "_FLAGS", ("-O1", *native._FLAGS))
     assert native.compiled((), tmp_path) != path
+
+
+def test_memory_of_a_pass_is_used_again_but_not_twice(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(native._Room, "_free", deque(maxlen=2))
+    one, two = native._Room(1000), native._Room(1000)
+    start = one.start
+    assert two.start != start
+    del one
+    assert native._Room(900).start == start
+    assert native._Room(200).start != start  # which is too large for so little
+    assert native._Room(1100).start != start  # and too small for that
+    assert len(native._Room._free) == 2
+    monkeypatch.setattr(native, "_HELD", 10)
+    del two
+    assert len(native._Room._free) == 2
