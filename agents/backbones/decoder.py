@@ -146,7 +146,8 @@ class Decoder:
         native = self.copies.native(torch.float32, len(layout.tokens))
         assert native is not None
         tokens, places, wanted = (each.numpy() for each in (layout.tokens, layout.positions, layout.wanted))
-        return native.read(tokens, layout.starts, layout.before, places, wanted)
+        weights = self.weights() if torch.is_grad_enabled() else None
+        return native.read(tokens, layout.starts, layout.before, places, wanted, weights)
 
     def compiled(self, dtype: Any) -> bool:
         """Whether ``advance`` knows the model, with weights in ``dtype``."""
@@ -155,9 +156,17 @@ class Decoder:
     def plain(self) -> bool:
         """Whether the layers are nothing but products with float32 weights, where these are, attention and norms of its
         input: then gradients are compiled, too."""
-        base = self.base
-        weights = base.embed_tokens.weight, base.norm.weight
-        return all(map(_plain, base.layers)) and all(each.dtype == torch.float32 for each in weights)
+        weights = self.base.embed_tokens.weight, self.base.norm.weight
+        return all(map(_plain, self.base.layers)) and all(each.dtype == torch.float32 for each in weights)
+
+    def weights(self) -> list[Tensor | None]:
+        """All weights that a pass of a ``plain`` decoder reads: of the embedding and the last norm, and of each layer
+        those of its maps, their biases and those of its norms."""
+        found = [self.base.embed_tokens.weight, self.base.norm.weight]
+        for layer in self.base.layers:
+            maps, norms = _maps(layer), (layer.input_layernorm, layer.post_attention_layernorm)
+            found += [*(each.weight for each in maps), *(each.bias for each in maps), *(each.weight for each in norms)]
+        return found
 
     def head(self, hidden: Tensor) -> Tensor | None:
         """Logits of ``hidden`` ``(..., hidden)`` from the copied weights; ``None`` where there are no current ones."""
@@ -177,7 +186,7 @@ class Copies:
         self.last: _Norm
         self._logits: Callable[[Tensor], Tensor] | None = None
         self._native: NativeStep | None = None
-        self._places: list[tuple[Tensor, int]] = []  # weights that the layers were made of, and where they were
+        self._places: list[int] = []  # where the weights were that the layers were made of
         self._dtype: Any = None
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Copies:
@@ -193,7 +202,7 @@ class Copies:
         version = (self._version(), dtype)
         if version != self.version:
             self.version, self._logits = version, None
-            if self._dtype == dtype and self._places and all(each.data_ptr() == at for each, at in self._places):
+            if self._dtype == dtype and self._places and self._places == self._where():
                 for layer in self.layers:
                     layer.renew()
                 self.last.renew()
@@ -203,15 +212,13 @@ class Copies:
             base = self.decoder.base
             self.layers, self.last = [_Layer(layer, dtype) for layer in base.layers], _Norm(base.norm)
             self._native = NativeStep(self.decoder, self.layers) if self.decoder.compiled(dtype) else None
-            self._dtype, self._places = dtype, []
-            if self._native is not None and self.decoder.plain():
-                weights = (
-                    base.embed_tokens.weight,
-                    base.norm.weight,
-                    *(w for own in self.layers for w in own.parameters()),
-                )
-                self._places = [(each, each.data_ptr()) for each in weights if each is not None]
+            self._dtype, self._places = dtype, [] if self._native is None else self._where()
         return self.layers
+
+    def _where(self) -> list[int]:
+        """Where the weights are; empty where copies cannot be made in place."""
+        weights = self.decoder.weights() if self.decoder.plain() else []
+        return [0 if each is None else each.data_ptr() for each in weights]
 
     def native(self, dtype: Any, tokens: int) -> NativeStep | None:
         """What ``advance`` calls, in step with the model."""
@@ -237,8 +244,8 @@ class _Layer:
     """One layer's products and what stands between them, at hand: looking modules up costs as much as a product."""
 
     def __init__(self, layer: Any, dtype: Any) -> None:
-        attention, norms = layer.self_attn, (layer.input_layernorm, layer.post_attention_layernorm)
-        self.before, self.between = map(_Norm, norms)
+        attention = layer.self_attn
+        self.before, self.between = _Norm(layer.input_layernorm), _Norm(layer.post_attention_layernorm)
         self.query = _Norm(attention.q_norm) if hasattr(attention, "q_norm") else None
         self.key = _Norm(attention.k_norm) if hasattr(attention, "k_norm") else None
         self.active = layer.mlp.act_fn
@@ -246,12 +253,6 @@ class _Layer:
         self._joined = maps[:3], maps[3:4], maps[4:6], maps[6:]
         self.products = [_linear(each, dtype) for each in self._joined]
         self.attention, self.out, self.widen, self.narrow = self.products
-        self._modules = maps, norms
-
-    def parameters(self) -> list[Tensor | None]:
-        """Weights and biases of the seven maps, weights of the two norms."""
-        maps, norms = self._modules
-        return [*(each.weight for each in maps), *(each.bias for each in maps), *(each.weight for each in norms)]
 
     def renew(self) -> None:
         """Copy weights that have changed, but stayed where they were."""

@@ -172,7 +172,7 @@ class Product:
         self.half = dtype == torch.bfloat16
         self.out, self.size = sum(map(len, weights)), weights[0].shape[1]
         self.panels = torch.empty(self.out * self.size, dtype=dtype)
-        self.bias = None if bias is None else torch.empty(self.out)
+        self.bias = None if bias is None else torch.empty(self.out, dtype=torch.float32)
         self.pack(weights, bias)
 
     def pack(self, weights: list[Tensor], bias: Tensor | None) -> None:
@@ -200,7 +200,7 @@ class Product:
                 self._many = self._by_torch(self.weight(), self.bias)
             return self._many(given)
         given = given.float().contiguous()
-        result = torch.empty(len(given), self.out)
+        result = torch.empty(len(given), self.out, dtype=torch.float32)
         room = torch.empty(given.numel() if self.half else 0, dtype=torch.bfloat16)
         self._library.product(
             *(len(given), self.size, self.out, self.half, _threads(len(given) * self.panels.numel())),
@@ -243,7 +243,6 @@ class NativeStep:
         self._library = found
         self._kept: list[Any] = [layers]  # what the pointers point to
         base, config = decoder.base, decoder.model.config
-        self._base = base
         cos, sin, _ = decoder.angles(base.embed_tokens.weight.device)
         self._layers = (_Layer * len(layers))(*map(_pointers, layers))
         self._model = _Model(
@@ -295,26 +294,28 @@ class NativeStep:
         return _Given(self, window, tokens, places, rows, None, wanted, half).advance(layers)
 
     def read(
-        self, tokens: np.ndarray, starts: np.ndarray, before: np.ndarray, places: np.ndarray, wanted: np.ndarray
+        self,
+        tokens: np.ndarray,
+        starts: np.ndarray,
+        before: np.ndarray,
+        places: np.ndarray,
+        wanted: np.ndarray,
+        weights: Sequence[Tensor | None] | None = None,
     ) -> Tensor:
-        """Hidden states ``(wanted, hidden)`` of tokens, each of which attends to all that leads to it; with gradient
-        where it is enabled, for a decoder that is ``plain``.
+        """Hidden states ``(wanted, hidden)`` of tokens, each of which attends to all that leads to it.
 
         Args:
             tokens, places: ``(tokens,)`` int64.
             starts: ``(tokens,)`` int64, the token with which the run begins that each lies in.
             before: ``(tokens,)`` int64, the token that the run goes on from, or -1.
             wanted: ``(wanted,)`` int64, ascending: the tokens whose states are asked for.
+            weights: ``Decoder.weights`` of a ``plain`` decoder, for states with gradient, or ``None``.
 
         Raises:
             IndexError: a token or a place that the model does not have.
         """
         reading = _Reading(self, tokens, starts, before, places, wanted)
-        if not torch.is_grad_enabled():
-            return reading.forward()
-        layers, base = self._kept[0], self._base
-        parameters = [each for layer in layers for each in layer.parameters()]
-        return _Read.apply(reading, base.embed_tokens.weight, base.norm.weight, *parameters)
+        return reading.forward() if weights is None else _Read.apply(reading, *weights)
 
     def _keep(self, values: Tensor) -> int:
         self._kept.append(values.detach().float().contiguous())
@@ -386,7 +387,7 @@ class _Given:
         return hidden
 
     def back(self, learned: Any, kept: int, gradient: Tensor, embedded: int, norm: int) -> None:
-        """Add what the gradient of ``advance`` makes of those of the parameters."""
+        """Add what the gradient of ``advance`` makes of those of the weights."""
         work = _Room(self.room())
         pointers = *self._pointers, work.start, kept, gradient.contiguous().data_ptr(), embedded, norm
         if self.step._library.back(ctypes.byref(self.model), self.step._layers, learned, *pointers):
@@ -436,13 +437,13 @@ class _Reading:
             start = start and start + _FLOAT * part.room(kept=True)
         return hidden
 
-    def backward(self, kept: _Room, gradient: Tensor, parameters: Sequence[Tensor | None]) -> list[Tensor | None]:
-        """Gradients of the parameters, from that of what ``forward`` made."""
-        sizes = [0 if each is None else each.numel() for each in parameters]
+    def backward(self, kept: _Room, gradient: Tensor, weights: Sequence[Tensor | None]) -> list[Tensor | None]:
+        """Gradients of the weights, from that of what ``forward`` made."""
+        sizes = [0 if each is None else each.numel() for each in weights]
         parts = torch.zeros(sum(sizes), dtype=torch.float32).split(sizes)
         learned = (_Learned * len(self.step._layers))()
         for layer, first in zip(learned, range(2, len(parts), 2 * _MAPS + 2), strict=True):
-            layer.weights[:] = [_start(own) for own in parameters[first : first + _MAPS]]
+            layer.weights[:] = [_start(own) for own in weights[first : first + _MAPS]]
             starts = [_start(own) if own.numel() else None for own in parts[first : first + 2 * _MAPS + 2]]
             layer.gradients[:], layer.biases[:] = starts[:_MAPS], starts[_MAPS:-2]
             layer.before, layer.between = starts[-2:]
@@ -450,16 +451,16 @@ class _Reading:
         for rows, part in self.parts:
             part.back(learned, start, gradient[rows], parts[0].data_ptr(), parts[1].data_ptr())
             start += _FLOAT * part.room(kept=True)
-        return [None if to is None else own.view_as(to) for own, to in zip(parts, parameters, strict=True)]
+        return [None if to is None else own.view_as(to) for own, to in zip(parts, weights, strict=True)]
 
 
 class _Read(torch.autograd.Function):
     """``_Reading`` with gradient."""
 
     @staticmethod
-    def forward(context: Any, reading: _Reading, *parameters: Tensor | None) -> Tensor:
+    def forward(context: Any, reading: _Reading, *weights: Tensor | None) -> Tensor:
         context.reading, context.kept = reading, reading.kept()
-        context.save_for_backward(*parameters)
+        context.save_for_backward(*weights)
         return reading.forward(context.kept)
 
     @staticmethod

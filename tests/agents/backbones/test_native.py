@@ -3,7 +3,7 @@
 import platform
 from collections import deque
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -203,6 +203,32 @@ def test_weights_are_read_where_they_are_now() -> None:
         wanted = model.states(*given)
     assert (found - before).abs().max() > 0.1
     torch.testing.assert_close(found, wanted, atol=1e-5, rtol=0)
+
+
+class _States(torch.nn.Module):
+    def __init__(self, model: CausalBackbone) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(self, *given: Any) -> Any:
+        return self.model.states(*given)
+
+
+@pytest.mark.usefixtures("compiler")
+def test_weights_that_stand_in_for_others_are_read_and_learn() -> None:
+    model, (*given, _) = backbone("llama"), tuple(steps(0))
+    model.states(*given)
+    others = {name: (0.5 * weight.detach()).requires_grad_() for name, weight in model.named_parameters()}
+    learn = [weight for name, weight in others.items() if "lm_head" not in name]
+    found: list[Any] = []
+    for way in (nullcontext(), by_torch(model)):
+        with way:
+            named = {f"model.{name}": weight for name, weight in others.items()}
+            states = torch.func.functional_call(_States(model), named, tuple(given))
+        found.append((states.detach(), torch.autograd.grad(states.pow(3).sum(), learn)))
+    torch.testing.assert_close(*(states for states, _ in found), atol=1e-5, rtol=0)
+    for ours, theirs in zip(*(each for _, each in found), strict=True):
+        assert (ours - theirs).abs().max() < 1e-6 + 2e-5 * float(theirs.abs().max())
 
 
 @pytest.mark.usefixtures("compiler")
