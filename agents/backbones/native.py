@@ -325,7 +325,7 @@ class NativeStep:
 class _Room:
     """Memory for the numbers of a pass, which the next one uses again: new pages take as long as half the products."""
 
-    _free: ClassVar[deque[Tensor]] = deque(maxlen=4)
+    _free: ClassVar[deque[Tensor]] = deque(maxlen=8)
     floats = torch.empty(0)
 
     def __init__(self, floats: int) -> None:
