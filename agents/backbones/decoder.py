@@ -140,33 +140,31 @@ class Decoder:
         do it, or the weights are so many that laying them out anew costs more than it gains."""
         if not self.compiled(torch.float32) or self.widest >= _LARGE or torch.compiler.is_compiling():
             return None
-        if torch.is_grad_enabled() and not self.plain():
+        weights, gradients = self.weights(), torch.is_grad_enabled()
+        if gradients and not weights:
             return None
         self.copies.forget()  # not all that changes weights is counted in their version
-        native = self.copies.native(torch.float32, len(layout.tokens))
+        native = self.copies.native(torch.float32, len(layout.tokens), weights)
         assert native is not None
         tokens, places, wanted = (each.numpy() for each in (layout.tokens, layout.positions, layout.wanted))
-        weights = self.weights() if torch.is_grad_enabled() else None
-        return native.read(tokens, layout.starts, layout.before, places, wanted, weights)
+        return native.read(tokens, layout.starts, layout.before, places, wanted, weights if gradients else None)
 
     def compiled(self, dtype: Any) -> bool:
         """Whether ``advance`` knows the model, with weights in ``dtype``."""
         return NativeStep.reads(self, dtype)
 
-    def plain(self) -> bool:
-        """Whether the layers are nothing but products with float32 weights, where these are, attention and norms of its
-        input: then gradients are compiled, too."""
-        weights = self.base.embed_tokens.weight, self.base.norm.weight
-        return all(map(_plain, self.base.layers)) and all(each.dtype == torch.float32 for each in weights)
-
     def weights(self) -> list[Tensor | None]:
-        """All weights that a pass of a ``plain`` decoder reads: of the embedding and the last norm, and of each layer
-        those of its maps, their biases and those of its norms."""
+        """All weights that a pass reads: of the embedding and the last norm, and of each layer those of its maps, their
+        biases and those of its norms. Empty unless layers are nothing but products with float32 weights, where these
+        are, attention and norms of its input: then gradients are compiled, too."""
         found = [self.base.embed_tokens.weight, self.base.norm.weight]
         for layer in self.base.layers:
-            maps, norms = _maps(layer), (layer.input_layernorm, layer.post_attention_layernorm)
-            found += [*(each.weight for each in maps), *(each.bias for each in maps), *(each.weight for each in norms)]
-        return found
+            own = _weights(layer)
+            if not own:
+                return []
+            found += own
+        plain = all(each is None or (each.dtype == torch.float32 and each.is_contiguous()) for each in found)
+        return found if plain else []
 
     def head(self, hidden: Tensor) -> Tensor | None:
         """Logits of ``hidden`` ``(..., hidden)`` from the copied weights; ``None`` where there are no current ones."""
@@ -186,7 +184,7 @@ class Copies:
         self.last: _Norm
         self._logits: Callable[[Tensor], Tensor] | None = None
         self._native: NativeStep | None = None
-        self._places: list[int] = []  # where the weights were that the layers were made of
+        self._places: list[int] = []  # where the weights were, if copies can be made in place
         self._dtype: Any = None
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Copies:
@@ -195,34 +193,31 @@ class Copies:
     def __reduce__(self) -> tuple[Any, ...]:
         return Copies, (self.decoder,)
 
-    def current(self, dtype: Any) -> list[_Layer]:
-        """The layers, in step with the model."""
+    def current(self, dtype: Any, weights: list[Tensor | None] | None = None) -> list[_Layer]:
+        """The layers, in step with the model; ``weights`` are ``Decoder.weights``, where they are known."""
         if self._version is None:
             self._version = Version(self.decoder.model)
         version = (self._version(), dtype)
         if version != self.version:
-            self.version, self._logits = version, None
-            if self._dtype == dtype and self._places and self._places == self._where():
+            self._logits = None
+            weights = self.decoder.weights() if weights is None else weights
+            places = [0 if each is None else each.data_ptr() for each in weights]
+            if self._dtype == dtype and self._places and self._places == places:
                 for layer in self.layers:
                     layer.renew()
                 self.last.renew()
             else:
-                self.layers, self._native = [], None  # before new ones take as much memory
-        if not self.layers:
-            base = self.decoder.base
-            self.layers, self.last = [_Layer(layer, dtype) for layer in base.layers], _Norm(base.norm)
-            self._native = NativeStep(self.decoder, self.layers) if self.decoder.compiled(dtype) else None
-            self._dtype, self._places = dtype, [] if self._native is None else self._where()
+                self.layers, self._places, self._native = [], [], None  # before new ones take as much memory
+                base = self.decoder.base
+                self.layers, self.last = [_Layer(layer, dtype) for layer in base.layers], _Norm(base.norm)
+                self._native = NativeStep(self.decoder, self.layers) if self.decoder.compiled(dtype) else None
+                self._dtype, self._places = dtype, [] if self._native is None else places
+            self.version = version
         return self.layers
 
-    def _where(self) -> list[int]:
-        """Where the weights are; empty where copies cannot be made in place."""
-        weights = self.decoder.weights() if self.decoder.plain() else []
-        return [0 if each is None else each.data_ptr() for each in weights]
-
-    def native(self, dtype: Any, tokens: int) -> NativeStep | None:
-        """What ``advance`` calls, in step with the model."""
-        self.current(dtype)
+    def native(self, dtype: Any, tokens: int, weights: list[Tensor | None] | None = None) -> NativeStep | None:
+        """What ``advance`` and ``read`` call, in step with the model; ``weights`` as in ``current``."""
+        self.current(dtype, weights)
         many = tokens > FEW and self.decoder.widest >= _LARGE
         return None if many else self._native
 
@@ -326,19 +321,15 @@ def _maps(layer: Any) -> list[Any]:
     return [*mixing, mlp.gate_proj, mlp.up_proj, mlp.down_proj]
 
 
-def _plain(layer: Any) -> bool:
-    """Whether a layer's maps are nothing but products with weights, and queries and keys go without norms."""
-    return (
-        not hasattr(layer.self_attn, "q_norm")
-        and all(
-            type(each) is nn.Linear
-            and not (each._forward_hooks or each._forward_pre_hooks or each._backward_hooks)
-            and each.weight.dtype == torch.float32
-            and each.weight.is_contiguous()
-            for each in _maps(layer)
-        )
-        and all(norm.weight.dtype == torch.float32 for norm in (layer.input_layernorm, layer.post_attention_layernorm))
-    )
+def _weights(layer: Any) -> list[Tensor | None]:
+    """Of one layer, as in ``Decoder.weights``; empty where a map is more than a product, or queries have a norm."""
+    maps, norms = _maps(layer), (layer.input_layernorm, layer.post_attention_layernorm)
+    if hasattr(layer.self_attn, "q_norm") or any(
+        type(each) is not nn.Linear or each._forward_hooks or each._forward_pre_hooks or each._backward_hooks
+        for each in maps
+    ):
+        return []
+    return [*(each.weight for each in maps), *(each.bias for each in maps), *(each.weight for each in norms)]
 
 
 def _affine(module: Any) -> tuple[Tensor, Tensor | None]:

@@ -742,19 +742,21 @@ int advance(const Model *m, const Layer *layers, int64_t n, const int64_t *token
         int last = l == m->layers - 1; /* after which only what is wanted goes on */
         if (last) n = count;
         const Blocks *blocks = last ? &some : &every;
+        int64_t apart = before ? blocks->many : n; /* what threads can do by itself: trees, or queries */
 #pragma omp parallel for num_threads(m->threads) if (m->threads > 1)
-        for (int64_t each = 0; each < blocks->many * m->heads; each++) {
-            int64_t h = each % m->heads, key = heads + h / group * m->size, tree = each / m->heads;
-            for (int64_t b = blocks->trees[tree]; b < blocks->trees[tree + 1]; b++)
-                see(blocks, blocks->blocks + b, wide, m->size, m->scale, mixed + h * m->size, mixed + key,
-                    mixed + key + m->key_heads * m->size, m->heads, seen + h * m->size);
-        }
-#pragma omp parallel for num_threads(m->threads) if (m->threads > 1)
-        for (int64_t each = 0; each < (before ? 0 : n * m->heads); each++) {
-            int64_t t = last ? wanted[each / m->heads] : each / m->heads, h = each % m->heads;
-            attend(m->keeps_half, positions[t] + 1, m->size, m->scale, mixed + t * wide + h * m->size, layer->keys,
-                   layer->values, (rows[t] * m->key_heads + h / group) * m->window, work + THREAD * desk(m),
-                   seen + each * m->size);
+        for (int64_t each = 0; each < apart * m->heads; each++) {
+            int64_t h = each % m->heads, own = each / m->heads;
+            if (before) {
+                int64_t key = heads + h / group * m->size;
+                for (int64_t b = blocks->trees[own]; b < blocks->trees[own + 1]; b++)
+                    see(blocks, blocks->blocks + b, wide, m->size, m->scale, mixed + h * m->size, mixed + key,
+                        mixed + key + m->key_heads * m->size, m->heads, seen + h * m->size);
+            } else {
+                int64_t t = last ? wanted[own] : own;
+                attend(m->keeps_half, positions[t] + 1, m->size, m->scale, mixed + t * wide + h * m->size, layer->keys,
+                       layer->values, (rows[t] * m->key_heads + h / group) * m->window, work + THREAD * desk(m),
+                       seen + each * m->size);
+            }
         }
         for (int64_t w = 0; w < n && last; w++)
             memmove(states + w * m->hidden, states + wanted[w] * m->hidden, m->hidden * sizeof(float));
@@ -807,11 +809,12 @@ static void map_back(const Learned *learned, int map, int64_t n, int64_t in, int
 }
 
 /* Gradients of the weights, from `given` (count, hidden), that of what `advance` made with `kept`. Those of the
-embedding and of the last norm go onto `embedded` and `norm`. Weights are float, queries and keys have no norms, heads
-are as wide as a panel or some. Returns 2, with nothing done, if there is no memory, else 0. */
+embedding and of the last norm go onto `embedded` and `norm`. Weights are float, queries and keys have no norms.
+
+Returns 2, with nothing done, if there is no memory, else 0. */
 int back(const Model *m, const Layer *layers, const Learned *learned, int64_t n, const int64_t *tokens,
-          const int64_t *positions, const int64_t *rows, const int64_t *before, int64_t count, const int64_t *wanted,
-          float *work, float *kept, const float *given, float *embedded, float *norm) {
+         const int64_t *positions, const int64_t *rows, const int64_t *before, int64_t count, const int64_t *wanted,
+         float *work, float *kept, const float *given, float *embedded, float *norm) {
     const int64_t keys = m->key_heads * m->size, heads = m->heads * m->size, wide = heads + 2 * keys;
     const int64_t group = m->heads / m->key_heads, threads = m->threads;
     float *states = work + threads * desk(m), *inner = states + n * m->hidden, *between = inner + n * m->hidden;
@@ -833,15 +836,16 @@ int back(const Model *m, const Layer *layers, const Learned *learned, int64_t n,
         const Kept was = kept_by(m, n, l, kept);
         for (int64_t t = 0; t < many; t++)
             for (int64_t i = 0; i < m->inner; i += LANES) {
-                vec gate = load(was.gates + 2 * t * m->inner + i);
-                put(active + t * m->inner + i, gate / (1.0f + exponential(-gate)) *
-                                                   load(was.gates + (2 * t + 1) * m->inner + i));
+                vec gate = load(was.gates + 2 * t * m->inner + i), up = load(was.gates + (2 * t + 1) * m->inner + i);
+                vec shut = 1.0f + exponential(-gate);
+                put(active + t * m->inner + i, gate / shut * up);
+                put(gates + 2 * t * m->inner + i, 1.0f / shut); /* how far it is open */
             }
         map_back(own, DOWN, many, m->inner, m->hidden, threads, active, states, m->hidden, 0, activity);
         for (int64_t t = 0; t < many; t++)
             for (int64_t i = 0; i < m->inner; i += LANES) {
                 vec gate = load(was.gates + 2 * t * m->inner + i), up = load(was.gates + (2 * t + 1) * m->inner + i);
-                vec open = 1.0f / (1.0f + exponential(-gate)), change = load(activity + t * m->inner + i);
+                vec open = load(gates + 2 * t * m->inner + i), change = load(activity + t * m->inner + i);
                 put(gates + 2 * t * m->inner + i, change * up * open * (1.0f + gate * (1.0f - open)));
                 put(gates + (2 * t + 1) * m->inner + i, change * gate * open);
             }

@@ -309,7 +309,7 @@ class NativeStep:
             starts: ``(tokens,)`` int64, the token with which the run begins that each lies in.
             before: ``(tokens,)`` int64, the token that the run goes on from, or -1.
             wanted: ``(wanted,)`` int64, ascending: the tokens whose states are asked for.
-            weights: ``Decoder.weights`` of a ``plain`` decoder, for states with gradient, or ``None``.
+            weights: ``Decoder.weights``, for states with gradient, or ``None``.
 
         Raises:
             IndexError: a token or a place that the model does not have.

@@ -216,7 +216,7 @@ class _States(torch.nn.Module):
 
 @pytest.mark.usefixtures("compiler")
 def test_weights_that_stand_in_for_others_are_read_and_learn() -> None:
-    model, (*given, _) = backbone("llama"), tuple(steps(0))
+    model, (*given, _) = backbone("llama"), steps(0)
     model.states(*given)
     others = {name: (0.5 * weight.detach()).requires_grad_() for name, weight in model.named_parameters()}
     learn = [weight for name, weight in others.items() if "lm_head" not in name]
