@@ -388,6 +388,8 @@ def remake(
         settings["replay_buffer_kwargs"] = {**own, **given}
     of_policy = {**defaults.get("policy_kwargs", {}), **(overrides.get("policy_kwargs") or {})}
     settings["policy_kwargs"] = {"backbone": backbone, **of_policy}
+    if "rollout_buffer_class" in defaults and "batch_size" in defaults.keys() - overrides.keys():
+        settings["batch_size"] = _even(settings["n_steps"] * num_envs, settings["batch_size"])
     scale = _reward_scale(env_id, env_kwargs.get("level", "medium")) if reward_scale is None else reward_scale
     require_positive(reward_scale=scale)
     envs = make_vec_env(env_id, num_envs, seed, scale, **env_kwargs, **tokenizer)
@@ -461,6 +463,13 @@ def _room(row: Learner, action_level: str, steps: Sequence[int], num_envs: int, 
         raise ValueError(f"buffer_size={given} is too small for the recorded episodes: give at least {needed}")
     default = row.settings(action_level).get("buffer_size", keywords(row.algorithm)["buffer_size"])
     return needed if row.algorithm is ILQL else max(needed, given or default)
+
+
+def _even(rollout: int, batch: int) -> int:
+    """The size of a batch of at most ``batch`` steps, by which a rollout goes into equal parts if few do it."""
+    fewest = -(-rollout // batch)
+    parts = next((parts for parts in range(fewest, 2 * fewest) if rollout % parts == 0), fewest)
+    return -(-rollout // parts)
 
 
 def _fitting(learner: str, env_id: str, env_kwargs: Mapping[str, Any]) -> dict[str, Any]:

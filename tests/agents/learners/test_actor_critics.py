@@ -230,3 +230,16 @@ def test_masked_rollout_log_probabilities_are_those_of_packed_batches(small_mode
             )
         torch.testing.assert_close(log_prob, samples.old_log_prob, atol=1e-5, rtol=1e-5)
         torch.testing.assert_close(values.flatten(), samples.old_values, atol=1e-5, rtol=1e-5)
+
+
+@pytest.mark.parametrize("learner", ["ppo", "maskable_ppo", "trpo"])
+@pytest.mark.parametrize("num_envs", [1, 4, 12])
+@pytest.mark.filterwarnings("error")
+def test_a_rollout_goes_into_equal_batches(small_model: str, learner: str, num_envs: int) -> None:
+    """With any number of environments, no batch of the defaults is larger than the rollout or cut short."""
+    kwargs: Any = {"backbone": small_model, "env_kwargs": {"tokenizer": "textenvs"}}
+    model: Any = agents.make(learner, "TextBandit-v0", num_envs=num_envs, **kwargs)
+    rollout = model.n_steps * num_envs
+    assert rollout % model.batch_size == 0 and min(rollout, 512) <= model.batch_size <= 1024
+    model = agents.make(learner, "TextBandit-v0", num_envs=2, batch_size=64, **kwargs)
+    assert model.batch_size == 64
