@@ -150,7 +150,7 @@ def largest_difference(packed: Any, steps: int) -> float:
 def value_learner(learner: str, side: str, utterance: int, replay: int, num_envs: int, window: int = 128) -> Any:
     """DQN or DDQN at token level, with the buffer of one side."""
     textenvs.register_game(_ID, Chatter)
-    more: dict[str, Any] = {"prioritized": False, "n_steps": 1} if learner == "ddqn" else {}
+    more: dict[str, Any] = {"prioritized": False} if learner == "ddqn" else {}
     if side != "packed":
         more["replay_buffer_kwargs"] = {"per_sequence": 1}
     model: Any = agents.make(
@@ -164,6 +164,7 @@ def value_learner(learner: str, side: str, utterance: int, replay: int, num_envs
             "action_level": "token",
             "turns": turns_of(utterance, window),
         },
+        n_steps=1,  # the plain buffer knows no other
         buffer_size=replay,
         learning_rate=1e-5,
         policy_kwargs={"kind": "causal"},

@@ -46,7 +46,8 @@ class PackedReplayBuffer(ReplayBuffer):
     ``PackedBatch``: steps on one sequence share the forward pass. Q-values equal those of plain observations.
 
     A step inside an utterance is not discounted; the step that ends a turn is, by ``gamma``. Truncated episodes
-    bootstrap from their last observation, terminated ones do not.
+    bootstrap from their last observation, terminated ones do not: of theirs ``next_observations`` have the first token
+    alone, so that nothing is read for a value that counts nothing.
 
     Args:
         n_steps: actions (tokens at token level) whose rewards are summed before bootstrapping (Sutton & Barto 2018,
@@ -270,10 +271,11 @@ class PackedReplayBuffer(ReplayBuffer):
         """The steps at places ``steps`` ``(batch,)`` of ``rows`` ``(batch,)``, packed, with n-step returns."""
         returns, discounts, last = self._returns(steps, rows)
         dones = self.dones[last, rows] & ~self.timeouts[last, rows]
+        after = np.where(dones, 0, self.next_position[last, rows])
         return ReplayBufferSamples(
             self._pack(self.segment[steps, rows], self.position[steps, rows], self.options[steps, rows]),  # type: ignore[arg-type]
             self.to_torch(self.actions[steps, rows].astype(np.int64)),
-            self._pack(self.next_segment[last, rows], self.next_position[last, rows], self.next_options[last, rows]),  # type: ignore[arg-type]
+            self._pack(self.next_segment[last, rows], after, self.next_options[last, rows]),  # type: ignore[arg-type]
             self.to_torch(dones.astype(np.float32).reshape(-1, 1)),
             self.to_torch(returns.reshape(-1, 1)),
             self.to_torch(discounts.reshape(-1, 1)),
