@@ -38,6 +38,21 @@ def test_recorded_episodes_are_learned_as_told(tmp_path: Path, monkeypatch: pyte
     follow(guide, rest.partition("\n## ")[0])
 
 
+@pytest.mark.parametrize(
+    ("name", "library"),
+    [("A loop", None), ("TorchRL", "torchrl"), ("Tianshou", "tianshou"), ("TRL", "trl"), ("Text in", None)],
+)
+def test_other_libraries_train_as_told(
+    name: str, library: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if library is not None:
+        pytest.importorskip(library)
+    monkeypatch.chdir(tmp_path)
+    guide = DOCS / "other_libraries.md"
+    _, _, rest = guide.read_text("utf-8").partition(f"## {name}")
+    follow(guide, rest.partition("\n## ")[0])
+
+
 def follow(guide: Path, told: str) -> None:
     """Run the commands and programs of ``told``, which stands in ``guide``."""
     blocks = BLOCK.findall(told)

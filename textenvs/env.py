@@ -574,7 +574,9 @@ def _make_game(game_class: type[Game], level: str, knobs: Mapping[str, Any]) -> 
         ]
         for name in knobs:
             if name not in parameters:
-                raise TypeError(f"{game_class.__name__} has no keyword {name!r}{_suggest(name, known)}")
+                raise TypeError(
+                    f"{game_class.__name__} got an unexpected keyword argument {name!r}{_suggest(name, known)}"
+                )
     return game_class(**{**game_class.levels[level], **knobs})
 
 

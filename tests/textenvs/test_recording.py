@@ -177,7 +177,7 @@ def test_mistakes(arguments: tuple[str, ...], message: str, capsys: pytest.Captu
     ("changed", "message"),
     [
         ({"env": "TextMine-v0"}, "TextMine"),
-        ({"kwargs": {"lvl": "easy"}}, "has no keyword 'lvl'"),
+        ({"kwargs": {"lvl": "easy"}}, "unexpected keyword argument 'lvl'"),
         ({"kwargs": {"level": "none"}}, "level must be 'easy'"),
         ({"kwargs": 3}, "line 1: not a recorded episode: its kwargs is 3"),
         ({"rewards": None}, "line 1: not a recorded episode: its rewards is None"),

@@ -55,6 +55,8 @@ def test_every_id_is_made_without_a_warning_or_a_wrapper(id: str) -> None:
             assert type(env) is TextEnv and isinstance(env.game, game)
     with pytest.raises(TypeError, match="did you mean 'action_level'"):
         gymnasium.make(id, action_levl="turn")
+    with pytest.raises(TypeError, match="unexpected keyword argument 'frameskip'"):  # by which TorchRL knows
+        gymnasium.make(id, frameskip=1)
     with pytest.raises(TypeError, match="did you mean 'window'"):
         gymnasium.make_vec(id, num_envs=2, windw=3)
 
