@@ -33,11 +33,7 @@ def test_the_shipped_ones() -> None:
     assert names()[:4] == ["core", "full", "literature", "smoke"]
     found = {cell.name: cell for cell in load_suite("literature").cells() if cell.kind == "learner"}
     assert set(found) == set(literature.LEARNERS)
-    assert found["mc"].learner == "ilql" and found["mc"].settings == {
-        "error": 0.5,
-        "monte_carlo": True,
-        "train_freq": 4,
-    }
+    assert found["mc"].learner == "ilql" and found["mc"].settings == {"error": 0.5, "monte_carlo": True}
     assert found["ilql"].learner == "" and found["online_filtered_bc"].learner == "expert_iteration"
 
 
