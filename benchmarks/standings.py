@@ -173,11 +173,12 @@ def load(paths: Sequence[Path], baselines: bool = True) -> Standings:
         ValueError: a file that holds no results, or nothing but failed cells.
     """
     results: dict[str, dict[str, Any]] = {}
-    for path in paths or [storage.COMMITTED]:
+    paths = paths or [storage.COMMITTED]
+    for path in paths:
         for each in storage.read(path):
             results.setdefault(each["digest"], each)
     tasks = {_task(each) for each in results.values()}
-    if baselines and storage.COMMITTED.is_dir():
+    if baselines and storage.COMMITTED.is_dir() and storage.COMMITTED not in [path.resolve() for path in paths]:
         for each in storage.read(storage.COMMITTED):
             if _task(each) in tasks:
                 results.setdefault(each["digest"], each)
