@@ -388,11 +388,11 @@ def remake(
         settings["replay_buffer_kwargs"] = {**own, **given}
     of_policy = {**defaults.get("policy_kwargs", {}), **(overrides.get("policy_kwargs") or {})}
     settings["policy_kwargs"] = {"backbone": backbone, **of_policy}
-    if "rollout_buffer_class" in defaults and "batch_size" in defaults.keys() - overrides.keys():
-        settings["batch_size"] = _even(settings["n_steps"] * num_envs, settings["batch_size"])
     scale = _reward_scale(env_id, env_kwargs.get("level", "medium")) if reward_scale is None else reward_scale
     require_positive(reward_scale=scale)
     envs = make_vec_env(env_id, num_envs, seed, scale, **env_kwargs, **tokenizer)
+    if "rollout_buffer_class" in defaults and "batch_size" in defaults.keys() - overrides.keys():
+        settings["batch_size"] = _even(settings["n_steps"] * num_envs, settings["batch_size"])
     model = row.algorithm(row.policy, envs, seed=seed, **settings)
     if isinstance(model, OffPolicyAlgorithm):
         model.action_space = PolicySpace(model.action_space, model)  # type: ignore[arg-type]
@@ -467,6 +467,8 @@ def _room(row: Learner, action_level: str, steps: Sequence[int], num_envs: int, 
 
 def _even(rollout: int, batch: int) -> int:
     """The size of a batch of at most ``batch`` steps, by which a rollout goes into equal parts if few do it."""
+    if rollout < 2:
+        return batch  # the learner says that such a rollout is too short
     fewest = -(-rollout // batch)
     parts = next((parts for parts in range(fewest, 2 * fewest) if rollout % parts == 0), fewest)
     return -(-rollout // parts)
