@@ -186,9 +186,9 @@ def share_outside(
     return Comparison(
         f"rollout, share of time outside the model, {name}, {num_envs} environments",
         f"at most {limit:.0%}",
-        "share, tokens/s",
+        "tokens/s",
         limit / middle,
         (limit / max(shares), limit / min(shares)),
         1.0,
-        {"outside": middle, "tokens/s": statistics.median(rates)},
+        {"share outside": middle, "rate": statistics.median(rates)},
     )
