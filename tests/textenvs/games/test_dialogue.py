@@ -1,5 +1,6 @@
 """TextDialogue: the agent's free text is understood, the user behaves as told, the expert wins."""
 
+import gc
 import inspect
 import sqlite3
 from typing import Any
@@ -268,6 +269,15 @@ def test_an_offer_is_judged_by_the_user() -> None:
         game.step(game.expert_action())
     assert game.step(f"how about {game._found[0]}?").text == "user: yes, book it"
     assert game.step(game.expert_action()).info["success"]
+
+
+def test_a_connection_ends_with_its_database() -> None:
+    database = Database()
+    connection = database.connection
+    del database
+    gc.collect()
+    with pytest.raises(sqlite3.ProgrammingError, match="closed"):
+        connection.execute("SELECT 1")
 
 
 def test_the_database_is_read_only() -> None:

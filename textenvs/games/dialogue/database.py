@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
+import weakref
 from collections.abc import Mapping
 from functools import cache
 from importlib.resources import files
@@ -22,6 +23,7 @@ class Database:
 
     def __init__(self) -> None:
         self.connection = sqlite3.connect(":memory:", check_same_thread=False)
+        weakref.finalize(self, self.connection.close)  # Python 3.13 warns of connections that nobody closed
         for domain, table in ontology().items():
             columns = ["name", *table["constraints"]]
             self.connection.execute(f"CREATE TABLE {domain} ({', '.join(f'{column} TEXT' for column in columns)})")
