@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import datetime
+import functools
 import json
-import math
+import operator
 import time
 import traceback
 import zlib
@@ -273,9 +274,8 @@ def _recordings(cell: Cell, name: str, played: Evaluation) -> list[recording.Rec
         seed = int(played.episode_seeds[episode])
         again = recording.replay(cell.env_id, name, seed, said, level=cell.level, split="test")
         heard = [text for role, text in transcript if role == "env"]
-        # not to the last bit: from Python 3.12 on, ``sum`` is more exact than rewards added up one by one
-        as_much = math.isclose(sum(again.rewards), played.returns[episode], abs_tol=1e-9)
-        if heard != _heard(again) or not as_much:
+        earned = functools.reduce(operator.add, again.rewards)  # as evaluations do: Python 3.12's ``sum`` is more exact
+        if heard != _heard(again) or earned != played.returns[episode]:
             raise RuntimeError(f"{cell.env_id} plays otherwise the second time, in episode {episode} (seed {seed})")
         found.append(again)
     return found

@@ -22,25 +22,28 @@ COMMANDS = ("textenvs", "agents", "python")
 def test_a_guide_can_be_followed(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
 ) -> None:
-    guide = DOCS / f"{name}.md"
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(registration, "_table", dict(registration._table))
     before = dict(LEARNERS)
     monkeypatch.setattr(sys, "path", [str(tmp_path), *sys.path])
     request.addfinalizer(lambda: (LEARNERS.clear(), LEARNERS.update(before)))
-    follow(guide, guide.read_text("utf-8"))
+    follow(name)
 
 
 def test_recorded_episodes_are_learned_as_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    guide = DOCS / "training.md"
-    _, _, rest = guide.read_text("utf-8").partition("## Learn from recorded episodes\n")
-    follow(guide, rest.partition("\n## ")[0])
+    follow("training", "Learn from recorded episodes")
 
 
 @pytest.mark.parametrize(
     ("name", "library"),
-    [("A loop", None), ("TorchRL", "torchrl"), ("Tianshou", "tianshou"), ("TRL", "trl"), ("Text in", None)],
+    [
+        ("A loop of one's own", None),
+        ("TorchRL", "torchrl"),
+        ("Tianshou", "tianshou"),
+        ("TRL", "trl"),
+        ("Text in, text out", None),
+    ],
 )
 def test_other_libraries_train_as_told(
     name: str, library: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -48,13 +51,15 @@ def test_other_libraries_train_as_told(
     if library is not None:
         pytest.importorskip(library)
     monkeypatch.chdir(tmp_path)
-    guide = DOCS / "other_libraries.md"
-    _, _, rest = guide.read_text("utf-8").partition(f"## {name}")
-    follow(guide, rest.partition("\n## ")[0])
+    follow("other_libraries", name)
 
 
-def follow(guide: Path, told: str) -> None:
-    """Run the commands and programs of ``told``, which stands in ``guide``."""
+def follow(name: str, section: str | None = None) -> None:
+    """Run the commands and programs of a guide, or of one of its sections."""
+    guide = DOCS / f"{name}.md"
+    told = guide.read_text("utf-8")
+    if section is not None:
+        told = told.partition(f"\n## {section}\n")[2].partition("\n## ")[0]
     blocks = BLOCK.findall(told)
     assert blocks, f"{guide.name} has nothing to follow"
     for language, text in blocks:

@@ -22,7 +22,7 @@ from rich.console import Console
 
 import agents
 from agents.learners import LEARNERS
-from benchmarks import cells, storage
+from benchmarks import storage
 from benchmarks.cells import defaults, instances, run_cell, tokens_of
 from benchmarks.cli import main
 from benchmarks.runner import run
@@ -60,7 +60,7 @@ def test_a_cell_goes_through_json() -> None:
 def test_rewards_may_be_added_up_more_exactly(monkeypatch: pytest.MonkeyPatch) -> None:
     """``sum`` compensates for rounding from Python 3.12 on; returns are added up reward by reward."""
     cell = next(each for each in small_suite().cells() if each.env_id == GUESS and each.name == "random")
-    monkeypatch.setattr(cells, "sum", math.fsum, raising=False)
+    monkeypatch.setattr("benchmarks.cells.sum", math.fsum, raising=False)
     exact = run_cell(cell)
     assert exact["status"] == "done", exact
     rewards = [each["rewards"] for each in exact["evaluations"]["played"]["episodes"]]
