@@ -82,14 +82,19 @@ def _objects(settings: dict[str, Any]) -> Iterator[str]:
             yield name
 
 
-def load(path: str | os.PathLike[str]) -> BaseAlgorithm:
+def load(path: str | os.PathLike[str], device: str | torch.device | None = None) -> BaseAlgorithm:
     """Read a learner written by ``save``; ``learn(..., reset_num_timesteps=False)`` continues it.
 
     Only tensors and JSON are read (``weights_only=True``): a stranger's file runs no code.
 
+    Args:
+        path: the file.
+        device: where it is to compute from now on, such as ``"cpu"``; ``None`` for what it was made with, by default a
+            GPU where there is one.
+
     Raises:
         FileNotFoundError: no such file.
-        ValueError: the file is not one of ``agents.save``, or was made by a newer version.
+        ValueError: the file is not one of ``agents.save``, or was made by a newer version; no such device.
     """
     path = Path(path)
     if not path.is_file():
@@ -103,6 +108,8 @@ def load(path: str | os.PathLike[str]) -> BaseAlgorithm:
         raise ValueError(f"{path} has format {found}, this version reads format {_FORMAT}: update textenvs")
     recipe = json.loads(state["recipe"])
     recipe["defaults"] = json.loads(state.get("defaults", "{}"))  # which may be others by now
+    if device is not None:
+        recipe["overrides"] = {**recipe["overrides"], "device": device}
     model = remake(**{"dataset": None, "reward_scale": 1.0, **recipe})
     model.policy.load_state_dict(state["policy"])
     model.policy.optimizer.load_state_dict(state["optimizer"])
@@ -194,6 +201,8 @@ def _random_state(model: BaseAlgorithm) -> dict[str, Any]:
         "numpy": json.dumps([kind, np.asarray(keys).tolist(), position, has_gauss, cached]),
         "python": json.dumps([version, list(internal), gauss]),
     }
+    if model.device.type != "cpu":  # which draws from a generator of its own
+        state[model.device.type] = torch.get_device_module(model.device).get_rng_state()
     buffer = _buffer(model)
     if hasattr(buffer, "rng"):
         state["buffer"] = json.dumps(buffer.rng.bit_generator.state)
@@ -207,6 +216,8 @@ def _restore_random_state(model: BaseAlgorithm, state: dict[str, Any]) -> None:
     np.random.set_state(tuple(json.loads(state["numpy"])))
     version, internal, gauss = json.loads(state["python"])
     random.setstate((version, tuple(internal), gauss))
+    if model.device.type in state:
+        torch.get_device_module(model.device).set_rng_state(state[model.device.type])
     buffer = _buffer(model)
     if "buffer" in state:
         buffer.rng.bit_generator.state = json.loads(state["buffer"])

@@ -88,6 +88,9 @@ def _parser() -> argparse.ArgumentParser:
         sub.add_argument("--seed", type=int, default=0, help="seed of the episodes (0)")
         sub.add_argument("--env", nargs="+", action="extend", default=[], metavar="KEY=VALUE", help=env_help)
 
+    def computing(sub: argparse.ArgumentParser, otherwise: str = "a GPU where there is one") -> None:
+        sub.add_argument("--device", help=f"where the model computes, such as cpu or cuda ({otherwise})")
+
     def prompting(sub: argparse.ArgumentParser) -> None:
         hints = "for hf: and openai: "
         sub.add_argument("--shots", type=int, help=hints + "episodes of the expert shown first (0)")
@@ -120,6 +123,7 @@ def _parser() -> argparse.ArgumentParser:
     train.add_argument("--timesteps", type=int, help=f"environment steps in all ({_TIMESTEPS})")
     train.add_argument("--num-envs", type=int, help="environments side by side (16)")
     train.add_argument("--seed", type=int, help="seed of everything (0)")
+    computing(train)
     train.add_argument("--out", type=Path, metavar="FOLDER", help="where the run is kept (runs/LEARNER-ID)")
     train.add_argument("--resume", action="store_true", help="continue the run in the folder")
     train.add_argument("--force", action="store_true", help="start over where the folder holds a run")
@@ -132,6 +136,7 @@ def _parser() -> argparse.ArgumentParser:
     evaluate = command("eval", _eval, "measure a player over many episodes")
     evaluate.add_argument("player", metavar="PLAYER", help=player_help)
     playing(evaluate, "test")
+    computing(evaluate)
     prompting(evaluate)
     evaluate.add_argument("--episodes", type=int, default=200, help="how many (200)")
     evaluate.add_argument("--json", type=Path, metavar="FILE", help="write the result there as well")
@@ -139,6 +144,7 @@ def _parser() -> argparse.ArgumentParser:
     watch = command("watch", _watch, "show one episode turn by turn")
     watch.add_argument("player", metavar="PLAYER", help=player_help)
     playing(watch, "test")
+    computing(watch)
     prompting(watch)
 
     chat = command("chat", _chat, "talk with a model: you are the user, or the database")
@@ -146,6 +152,7 @@ def _parser() -> argparse.ArgumentParser:
     chat.add_argument("--greedy", action="store_true", help="take the most probable token instead of a sample")
     chat.add_argument("--raw", action="store_true", help="send lines as they are, without `user: ` before them")
     chat.add_argument("--seed", type=int, default=0, help="seed of the sampling (0)")
+    computing(chat)
     chat.add_argument(
         "--learn", action="store_true", help="rate replies with +, - or = BETTER ANSWER: the model learns"
     )
@@ -167,6 +174,7 @@ def _parser() -> argparse.ArgumentParser:
     serve.add_argument("--rows", type=int, default=8, help="replies decoded side by side (8)")
     serve.add_argument("--limit", type=int, help="tokens of a context and its reply (2048, or what the model has)")
     serve.add_argument("--dtype", help="bfloat16 runs the model in that type")
+    computing(serve)
     serve.add_argument("--seed", type=int, default=0, help="seed of requests that bring none (0)")
     serve.add_argument("--api-key-env", metavar="NAME", help="environment variable with a key that clients must send")
 
@@ -292,7 +300,7 @@ def _chat(args: argparse.Namespace, console: Console) -> int:
     from agents.speaking.chat import talk
 
     torch.manual_seed(args.seed)
-    speaker = load_speaker(args.model, lora={"r": args.lora} if args.lora else None)
+    speaker = load_speaker(args.model, lora={"r": args.lora} if args.lora else None, device=args.device or "auto")
     if args.save is not None:
         speaker.check_savable(args.save)
     learner, preferences = None, args.preferences or _PREFERENCES
@@ -322,7 +330,8 @@ def _serve(args: argparse.Namespace, console: Console) -> int:
     from agents.speaking.server import Server
 
     torch.manual_seed(args.seed)
-    server = Server(load_speaker(args.model, dtype=args.dtype), args.host, args.port, args.rows, args.limit, key)
+    speaker = load_speaker(args.model, dtype=args.dtype, device=args.device or "auto")
+    server = Server(speaker, args.host, args.port, args.rows, args.limit, key)
     before = signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         name = server.service.speaker.name
@@ -354,6 +363,8 @@ def _new(args: argparse.Namespace) -> BaseAlgorithm:
     from agents.learners import make
 
     overrides = _overrides(args.set)
+    if args.device is not None:
+        overrides["device"] = args.device
     given = {"num_envs": args.num_envs, "seed": args.seed, "backbone": args.backbone, "dataset": args.dataset}
     given = {name: value for name, value in given.items() if value is not None}
     return make(args.learner, args.id, env_kwargs={"level": "medium", **_env_kwargs(args)}, **given, **overrides)
@@ -361,7 +372,7 @@ def _new(args: argparse.Namespace) -> BaseAlgorithm:
 
 def _resumed(args: argparse.Namespace, checkpoint: Path) -> BaseAlgorithm:
     """The saved learner; options that are given must agree with what it was made with."""
-    model = load_run(str(checkpoint))
+    model = load_run(str(checkpoint), args.device)
     recipe = model.recipe  # type: ignore[attr-defined]
     own = {"LEARNER": recipe["learner"], "ID": recipe["env_id"]}
     given: dict[str, Any] = {"LEARNER": args.learner, "ID": args.id}
@@ -455,6 +466,8 @@ def _player(args: argparse.Namespace) -> tuple[Player, dict[str, Any]]:
     if prompted is not None:
         return prompted, {"level": "medium", **extra}
     if args.player in PLAIN_PLAYERS:
+        if args.device is not None:
+            raise ValueError(f"--device is not for the player {args.player!r}")
         from agents.players import ExpertPlayer, RandomPlayer
 
         plain = RandomPlayer(args.seed) if args.player == "random" else ExpertPlayer()
@@ -465,12 +478,13 @@ def _player(args: argparse.Namespace) -> tuple[Player, dict[str, Any]]:
 
     file = checkpoint_file(args.player)
     if file is not None:
-        model = load_run(str(file))
+        model = load_run(str(file), args.device)
     else:
         from agents.learners import make
 
         making = {"level": "medium", **extra, "action_level": "turn"}
-        model = make("a2c", args.id, args.player, num_envs=1, seed=args.seed, env_kwargs=making)
+        given = {"num_envs": 1, "seed": args.seed, "env_kwargs": making, "device": args.device or "auto"}
+        model = make("a2c", args.id, args.player, **given)
     torch.manual_seed(args.seed)
     name = f"{run_name(args.player)}, {'greedy' if args.greedy else 'sampled'}"
     player = PolicyPlayer(model, deterministic=args.greedy, name=name)
@@ -483,8 +497,10 @@ def _prompted(args: argparse.Namespace) -> Player | None:
 
     kind = args.player.partition(":")[0]
     given = {name: getattr(args, name) for name in (*_PROMPTED["hf"], *_PROMPTED["openai"])}
+    if kind in _PROMPTED:
+        given["device"] = args.device
     given = {name: value for name, value in given.items() if value is not None}
-    own = _PROMPTED.get(kind, ()) if kind == "hf" else (*_PROMPTED["hf"], *_PROMPTED.get(kind, ()))
+    own = (*_PROMPTED["hf"], "device") if kind == "hf" else (*_PROMPTED["hf"], *_PROMPTED.get(kind, ()))
     for name in given:
         if kind not in _PROMPTED or name not in own:
             raise ValueError(f"--{name.replace('_', '-')} is not for the player {args.player!r}")

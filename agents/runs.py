@@ -35,18 +35,19 @@ def checkpoint_file(target: str) -> Path | None:
     return None
 
 
-def load_run(target: str) -> BaseAlgorithm:
-    """The learner of a run, by its checkpoint or its folder.
+def load_run(target: str, device: str | None = None) -> BaseAlgorithm:
+    """The learner of a run, by its checkpoint or its folder; ``device`` as in ``agents.load``.
 
     Raises:
         FileNotFoundError: there is none.
+        ValueError: no such device.
     """
     from agents.checkpoint import load
 
     file = checkpoint_file(target)
     if file is None:
         raise FileNotFoundError(f"{target} is no checkpoint: give {FILE} of a run of `agents train`, or its folder")
-    return load(file)
+    return load(file, device)
 
 
 def run_name(file: str | Path) -> str:

@@ -41,6 +41,20 @@ def model_path(name_or_path: str) -> str:
     return str(_MODELS / TINY) if name_or_path == TINY else name_or_path
 
 
+def find_device(name: str | torch.device) -> torch.device:
+    """The device that ``name`` names; ``"auto"`` is a GPU where there is one, as for Stable-Baselines3's learners.
+
+    Raises:
+        ValueError: torch knows no such device.
+    """
+    from stable_baselines3.common.utils import get_device
+
+    try:
+        return get_device(name)
+    except RuntimeError as error:
+        raise ValueError(f"no device {name!r}: give 'auto', 'cpu', 'cuda' or another one that torch has") from error
+
+
 def from_scratch(backbone: Any) -> bool:
     """Whether ``backbone`` asks for random weights: ``"gru"`` or a configuration."""
     return backbone == GRU or isinstance(backbone, Mapping)

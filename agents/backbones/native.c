@@ -44,6 +44,8 @@ here, too: torch goes over all words five times and more. */
 #define THREAD 0
 #endif
 
+#pragma GCC visibility push(protected) /* what is called here stands here, whatever else has its name */
+
 typedef float vec __attribute__((vector_size(4 * LANES), aligned(4), may_alias));
 typedef int32_t ints __attribute__((vector_size(4 * LANES), aligned(4), may_alias));
 typedef uint16_t halves_of __attribute__((vector_size(2 * LANES), aligned(2), may_alias));

@@ -44,6 +44,11 @@ class Objective(nn.Module, ABC):
         self.tokenizer = tokenizer
         self.context_share = context_share
 
+    @property
+    def device(self) -> torch.device:
+        """Where the backbone computes. What is drawn is drawn on the processor, so that it is the same everywhere."""
+        return next(self.backbone.parameters()).device
+
     @abstractmethod
     def forward(self, sequences: Sequence[np.ndarray]) -> Tensor:
         """The loss in nats, a scalar, of id arrays, each ``(tokens,)``."""
@@ -62,7 +67,8 @@ class NextToken(Objective):
     def forward(self, sequences: Sequence[np.ndarray]) -> Tensor:
         """Mean negative log-likelihood."""
         ids = pad_sequences(list(sequences), self.tokenizer.pad_id, "cpu")
-        row, place = self._counted(ids).nonzero(as_tuple=True)
+        ids, counted = (each.to(self.device) for each in (ids, self._counted(ids)))
+        row, place = counted.nonzero(as_tuple=True)
         logits = self.backbone.logits(self.backbone.states(ids, row, place - 1))
         return functional.cross_entropy(logits, ids[row, place])
 
@@ -78,14 +84,15 @@ class MaskedTokens(Objective):
     def __init__(self, backbone: MaskedBackbone, tokenizer: Tokenizer, context_share: float = 0.1) -> None:
         super().__init__(backbone, tokenizer, context_share)
         backbone.model.config.pooling = None  # a sentence encoder gets a head that reads the mask
-        self.goes_on = nn.Linear(backbone.hidden_size, 1)
+        self.goes_on = nn.Linear(backbone.hidden_size, 1).to(self.device)
 
     def forward(self, sequences: Sequence[np.ndarray]) -> Tensor:
         """Mean negative log-likelihood of hidden tokens plus that of what goes on."""
         rows, related = self.mixed([self.cut(sequence) for sequence in sequences])
         ids = pad_sequences(rows, self.tokenizer.pad_id, "cpu")
         real = torch.arange(ids.shape[1]) < torch.tensor([len(row) for row in rows])[:, None]
-        shown, hidden = self.hide(ids, real)
+        given = ids, real, related, *self.hide(ids, real)
+        ids, real, related, shown, hidden = (each.to(self.device) for each in given)
         states = self.backbone.encode(shown, real)
         told = functional.binary_cross_entropy_with_logits(self.goes_on(states[:, 0])[:, 0], related.float())
         hidden &= related[:, None]
@@ -141,6 +148,8 @@ class Permutations(Objective):
         slot = (asked.cumsum(dim=1) - 1)[row, place]
         mapping = torch.zeros(len(ids), int(asked.sum(dim=1).max()), ids.shape[1])
         mapping[row, slot, place] = 1.0
+        given = ids, order, mapping, row, place, slot
+        ids, order, mapping, row, place, slot = (each.to(self.device) for each in given)
         logits = self.backbone.logits(self.backbone.queries(ids, order, mapping)[row, slot])
         return functional.cross_entropy(logits, ids[row, place])
 

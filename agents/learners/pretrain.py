@@ -21,7 +21,7 @@ import torch
 
 import textenvs
 from agents.backbones import TINY, Backbone, load_backbone
-from agents.backbones.loading import model_path
+from agents.backbones.loading import find_device, model_path
 from agents.backbones.tokenizers import read_tokenizer, shipped_tokenizer
 from agents.learners.objectives import objective, spoken
 from agents.memory.packed import pad_sequences
@@ -127,7 +127,7 @@ def agent_accuracy(backbone: Backbone, sequences: Sequence[np.ndarray], tokenize
     it can copy values from its context, which reinforcement learning builds on."""
     right = total = 0
     for start in range(0, len(sequences), 32):
-        ids = pad_sequences(list(sequences[start : start + 32]), tokenizer.pad_id, "cpu")
+        ids = pad_sequences(list(sequences[start : start + 32]), tokenizer.pad_id, next(backbone.parameters()).device)
         row, place = spoken(ids, tokenizer)[:, 1:].nonzero(as_tuple=True)
         with torch.no_grad():
             logits = backbone.logits(backbone.states(ids, row, place))
@@ -198,11 +198,17 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--tokens", type=int, default=4096, help="tokens per update")
     parser.add_argument("--learning-rate", type=float, default=2e-3)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--device", default="auto", help="where to train (a GPU where there is one)")
     options = parser.parse_args(arguments)
     if options.kind is not None and options.kind not in CONFIGS:
         parser.error(f"--kind must be one of {', '.join(CONFIGS)}, not {options.kind}")
     if options.out == model_path(TINY) and (options.kind not in (None, "causal") or options.config != "{}"):
         parser.error("give --out: the shipped model's folder is for the shipped model")
+
+    try:
+        device = find_device(options.device)
+    except ValueError as refusal:
+        parser.error(str(refusal))
 
     torch.manual_seed(options.seed)
     own = own_tokenizer(options.start)
@@ -224,6 +230,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         config = json.loads(text)
         preset = {} if "model_type" in config else CONFIGS[options.kind or "causal"]
         backbone = load_backbone({**preset, **config}, kind=options.kind or "auto")
+    backbone.to(device)
     print(f"{backbone.kind}, {sum(p.numel() for p in backbone.parameters()):,} weights", flush=True)
 
     def write() -> None:

@@ -18,6 +18,7 @@ from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
 
 from agents.backbones import from_scratch
+from agents.backbones.loading import find_device
 from agents.backbones.tokenizers import read_tokenizer
 from agents.learners.actor_critic import AC
 from agents.learners.ddqn import DDQN
@@ -305,7 +306,8 @@ def make(
             ``replay_buffer_kwargs`` each in place of its own.
 
     Raises:
-        ValueError: unknown learner, an action level that it cannot play, or a dataset that it cannot learn from.
+        ValueError: unknown learner or device, an action level that it cannot play, or a dataset that it cannot learn
+            from.
         TypeError: unknown keyword; the message suggests the right one.
         FileNotFoundError: there is no such model or dataset.
     """
@@ -360,6 +362,9 @@ def remake(
             hint = f"; did you mean {close[0]!r}?" if close else ""
             hint = ", which it would make no use of" if name in getattr(row.algorithm, "unused", ()) else hint
             raise TypeError(f"{learner} takes no keyword {name!r}{hint}")
+    if "device" in overrides:
+        find_device(overrides["device"])
+        overrides = {**overrides, "device": str(overrides["device"])}  # which a file can hold
     env_kwargs = _fitting(learner, env_id, env_kwargs or {})
     tokenizer = _tokenizer(backbone, env_kwargs)
     defaults = {**row.settings(env_kwargs["action_level"]), **(defaults or {})}

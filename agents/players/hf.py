@@ -29,9 +29,10 @@ class HFPlayer(PromptedPlayer):
         name: what reports call it.
         lora: keywords of ``peft.LoraConfig``.
         dtype: ``"bfloat16"`` runs the model in that type.
+        device: where it computes; ``"auto"`` is a GPU where there is one.
 
     Raises:
-        ValueError, FileNotFoundError: no such model.
+        ValueError, FileNotFoundError: no such model or device.
     """
 
     def __init__(
@@ -47,10 +48,11 @@ class HFPlayer(PromptedPlayer):
         name: str | None = None,
         lora: Mapping[str, Any] | None = None,
         dtype: str | None = None,
+        device: str = "auto",
     ) -> None:
         if temperature < 0:
             raise ValueError(f"temperature must be at least 0, not {temperature!r}")
-        self.speaker = load_speaker(model, lora=lora, dtype=dtype)
+        self.speaker = load_speaker(model, lora=lora, dtype=dtype, device=device)
         if instructions is None and not self.speaker.reads_prose:
             instructions = ""
         super().__init__(name or f"hf:{self.speaker.name}", shots, instructions, seed)

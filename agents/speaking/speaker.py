@@ -87,7 +87,9 @@ class Speaker:
         return self.layout.raw
 
 
-def load_speaker(target: Any, lora: Mapping[str, Any] | None = None, dtype: str | None = None) -> Speaker:
+def load_speaker(
+    target: Any, lora: Mapping[str, Any] | None = None, dtype: str | None = None, device: str = "auto"
+) -> Speaker:
     """The language model that ``target`` names.
 
     Args:
@@ -95,13 +97,15 @@ def load_speaker(target: Any, lora: Mapping[str, Any] | None = None, dtype: str 
             ``Speaker``, which is returned as it is.
         lora: keywords of ``peft.LoraConfig``: adapters learn and the model stays fixed. Not for a checkpoint.
         dtype: ``"bfloat16"`` runs the model in that type. Not for a checkpoint.
+        device: where it computes; ``"auto"`` is a GPU where there is one, for a checkpoint what it was made with.
 
     Raises:
-        ValueError, FileNotFoundError: no such model; the message says what there is.
+        ValueError, FileNotFoundError: no such model or device; the message says what there is.
     """
     if isinstance(target, Speaker):
         return target
     from agents.backbones import TINY, load_backbone
+    from agents.backbones.loading import find_device
     from agents.learners.table import tokenizer_of
     from agents.runs import checkpoint_file, load_run, run_name
 
@@ -109,10 +113,11 @@ def load_speaker(target: Any, lora: Mapping[str, Any] | None = None, dtype: str 
     file = checkpoint_file(target)
     if file is None:
         source = "textenvs" if target == TINY else tokenizer_of(target)
-        return Speaker(Path(target).name, load_backbone(target, lora=lora, dtype=dtype), Layout(source))
+        backbone = load_backbone(target, lora=lora, dtype=dtype).to(find_device(device))
+        return Speaker(Path(target).name, backbone, Layout(source))
     if lora is not None or dtype is not None:
         raise ValueError("a checkpoint brings its own lora and dtype: give them for a model only")
-    learner: Any = load_run(str(file))
+    learner: Any = load_run(str(file), None if device == "auto" else device)
     reader = learner.policy.reader if hasattr(learner.policy, "reader") else learner.policy.q_net.reader
     source = learner.get_env().get_attr("tokenizer", 0)[0]
     if not isinstance(source, ByteTokenizer):

@@ -71,6 +71,19 @@ def test_list(capsys: pytest.CaptureFixture[str]) -> None:
     assert "dqn" in shown and "stable_baselines3.PPO" in shown and "choice, token" in shown
 
 
+def test_a_run_goes_on_where_it_is_told_to(
+    small_model: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "run"
+    assert main(train(small_model, out, "--device", "gpu")) == 2
+    assert "no device 'gpu'" in capsys.readouterr().err and not out.exists()
+    assert main(train(small_model, out, "--device", "cpu")) == 0
+    assert main(train(small_model, out, "--resume", "--device", "cpu", steps=96)) == 0
+    model = agents.load(out / "checkpoint.pt")
+    assert model.num_timesteps == 96 and model.recipe["overrides"]["device"] == "cpu"  # type: ignore[attr-defined]
+    assert main(["eval", str(out), ID, "--episodes", "2", "--device", "cpu"]) == 0
+
+
 def test_train_writes_a_checkpoint_and_logs(run: Path) -> None:
     model = agents.load(run / "checkpoint.pt")
     assert model.num_timesteps == 64

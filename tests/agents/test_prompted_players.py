@@ -108,6 +108,7 @@ def test_hf_player_repeats_with_the_seed_of_the_evaluation() -> None:
 def test_eval_from_the_command_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     file = tmp_path / "result.json"
     command = ["eval", "hf:tiny", ID, "--level", "easy", "--episodes", "3", "--shots", "1", "--json", str(file)]
+    command += ["--device", "cpu"]
     assert main(command) == 0, capsys.readouterr().err
     shown = capsys.readouterr().out
     usage = json.loads(file.read_text())["usage"]
@@ -118,6 +119,9 @@ def test_eval_from_the_command_line(tmp_path: Path, capsys: pytest.CaptureFixtur
         (["hf:tinny", "--shots", "1"], "did you mean 'tiny'?"),
         (["hf:tiny", "--timeout", "1"], "--timeout is not for the player"),
         (["random", "--shots", "1"], "--shots is not for the player"),
+        (["expert", "--device", "cpu"], "--device is not for the player"),
+        (["openai:http://localhost:1#m", "--device", "cpu"], "--device is not for the player"),
+        (["hf:tiny", "--device", "gpu"], "no device 'gpu': give 'auto', 'cpu', 'cuda'"),
         (["openai:127.0.0.1:1"], "url must be"),
     ):
         assert main(["eval", words[0], ID, *words[1:]]) == 2
