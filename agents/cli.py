@@ -88,8 +88,8 @@ def _parser() -> argparse.ArgumentParser:
         sub.add_argument("--seed", type=int, default=0, help="seed of the episodes (0)")
         sub.add_argument("--env", nargs="+", action="extend", default=[], metavar="KEY=VALUE", help=env_help)
 
-    def computing(sub: argparse.ArgumentParser, otherwise: str = "a GPU where there is one") -> None:
-        sub.add_argument("--device", help=f"where the model computes, such as cpu or cuda ({otherwise})")
+    def computing(sub: argparse.ArgumentParser) -> None:
+        sub.add_argument("--device", help="where the model computes, such as cpu or cuda (a GPU where there is one)")
 
     def prompting(sub: argparse.ArgumentParser) -> None:
         hints = "for hf: and openai: "

@@ -108,6 +108,8 @@ class _RowLayer(CacheLayerMixin):
     def get_max_length(self) -> int:
         return self.cache.window
 
+    get_max_cache_shape = get_max_length  # what it is called in transformers 5.0
+
 
 class RowCache(Cache, _Rows):
     """Hidden states of growing token sequences, one row per environment, without computing any prefix twice.

@@ -89,7 +89,7 @@ class Correction(Game):
     ## Source
 
     Grammar, words and errors are this package's own; the kinds of errors are among those that learners make most (Ng et
-    al. 2014, the CoNLL-2014 shared task). The reward is computed by nltk; it needs the ``language`` extra.
+    al. 2014, the CoNLL-2014 shared task). The reward is computed by nltk.
 
     ## Version history
 

@@ -81,7 +81,7 @@ class Summary(Game):
 
     Reports are this package's own. Summaries rewarded by ROUGE are in RL4LMs (Ramamurthy et al. 2023, on
     CNN/DailyMail). ROUGE is that of rouge-score (Lin 2004), of which a call takes half a millisecond, and the first in
-    a process about one second more, for the import; it needs the ``language`` extra.
+    a process about one second more, for the import.
 
     ## Version history
 

@@ -89,7 +89,7 @@ class Translation(Game):
 
     Languages and sentences are this package's own, in the manner of the Rosetta stone problems of the linguistics
     olympiads. The reward is computed by sacrebleu (Post 2018; chrF: Popovic 2015), as for machine translation in RL4LMs
-    (Ramamurthy et al. 2023). It needs the ``language`` extra.
+    (Ramamurthy et al. 2023).
 
     ## Version history
 
