@@ -95,6 +95,7 @@ at::Tensor as_strided(const at::Tensor &self, Sizes size, Sizes stride, Maybe<in
 }
 
 const at::Tensor &resize(const at::Tensor &self, Sizes size, Maybe<c10::MemoryFormat>) {
+    if (self.sizes() == size) return self;
     const auto &storage = self.storage();
     size_t bytes = (c10::multiply_integers(size) + self.storage_offset()) * self.element_size();
     if (bytes > storage.nbytes()) {

@@ -15,7 +15,7 @@ import agents
 from agents.learners.table import keywords
 
 NAME = "elsewhere"
-ID = "TextGuessNumber-v0"
+ID = "TextMaze-v0"  # in which every turn costs something
 SMALL = {"num_attention_heads": 2, "hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 1}
 MODELS: dict[str, Any] = {
     "llama": {"model_type": "llama", **SMALL},
@@ -50,6 +50,7 @@ def register(library: str) -> None:
     module.get_rng_state = lambda: torch.tensor([7, 1], dtype=torch.uint8)
     module.set_rng_state = states.append
     torch._register_device_module(NAME, module)
+    torch.__future__.set_swap_module_params_on_conversion(True)  # weights stay what an optimizer holds, as on a GPU
 
 
 def learner(name: str, level: str, backbone: str = "llama", steps: int = 24, **more: Any) -> Any:
@@ -58,12 +59,19 @@ def learner(name: str, level: str, backbone: str = "llama", steps: int = 24, **m
     little = {key: value for key, value in LITTLE.items() if key in keywords(algorithm)}
     if name in ("dqn", "qrdqn", "ddqn"):
         little["n_steps"] = 1
-    env = {"action_level": level, "window": 128, "level": "easy", **more.pop("env_kwargs", {})}
+    env = {
+        "action_level": level,
+        "window": 256,
+        "max_utterance_tokens": 4,
+        "level": "easy",
+        **more.pop("env_kwargs", {}),
+    }
     model: Any = agents.make(name, ID, MODELS[backbone], num_envs=2, env_kwargs=env, device=NAME, **{**little, **more})
+    before = {key: value.cpu().clone() for key, value in model.policy.state_dict().items()}
     model.learn(steps)
-    assert model._n_updates > 0, f"{name} did not learn"
-    for key, value in model.policy.state_dict().items():
-        assert value.device.type == NAME and value.cpu().isfinite().all(), f"{key} of {name}"
+    after = model.policy.state_dict()
+    assert all(value.device.type == NAME and value.cpu().isfinite().all() for value in after.values()), name
+    assert any((value.cpu() != before[key]).any() for key, value in after.items()), f"{name} did not learn"
     return model
 
 
@@ -78,7 +86,12 @@ def models() -> None:
     """Every kind of model, whole, frozen and with adapters, in both types."""
     for backbone in MODELS:
         for level in ("token", "turn", "choice"):
-            learner("a2c", level, backbone)
+            model = learner("a2c", level, backbone)
+            reader, seen = model.policy.reader, torch.as_tensor(model._last_obs, device=NAME)
+            with torch.no_grad():
+                cached = reader.last_hidden(seen).cpu()
+                reader.cached = False
+                torch.testing.assert_close(cached, reader.last_hidden(seen).cpu(), atol=1e-5, rtol=0)
         learner("dqn", "token", backbone)
     for keyword in ({"frozen": True}, {"lora": {"r": 2}}, {"dtype": "bfloat16"}):
         for level in ("token", "turn", "choice"):
@@ -96,14 +109,14 @@ def runs() -> None:
 
     for name, level in (("ppo", "turn"), ("ddqn", "choice"), ("sac_discrete", "token")):
         model = learner(name, level)
-        agents.evaluate(PolicyPlayer(model), ID, 2, window=128)
+        agents.evaluate(PolicyPlayer(model), ID, 2, window=256, max_utterance_tokens=4)
         with tempfile.TemporaryDirectory() as folder:
             file = agents.save(model, Path(folder, "a.pt"))
+            model.learn(16, reset_num_timesteps=False)
+            assert agents.load(file, "cpu").device.type == "cpu" and not states
             again = agents.load(file)
             assert again.device.type == NAME and states.pop().tolist() == [7, 1]
-            assert agents.load(file, "cpu").device.type == "cpu" and not states
-            for each in (model, again):
-                each.learn(16, reset_num_timesteps=False)
+            again.learn(16, reset_num_timesteps=False)
             for one, other in zip(model.policy.parameters(), again.policy.parameters(), strict=True):
                 assert torch.equal(one.cpu(), other.cpu())
             agents.export(model, Path(folder, "b"))
