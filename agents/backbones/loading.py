@@ -45,14 +45,18 @@ def find_device(name: str | torch.device) -> torch.device:
     """The device that ``name`` names; ``"auto"`` is a GPU where there is one, as for Stable-Baselines3's learners.
 
     Raises:
-        ValueError: torch knows no such device.
+        ValueError: torch knows no such device, or there is none here.
     """
     from stable_baselines3.common.utils import get_device
 
     try:
-        return get_device(name)
-    except RuntimeError as error:
-        raise ValueError(f"no device {name!r}: give 'auto', 'cpu', 'cuda' or another one that torch has") from error
+        device = get_device(name)
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError, ModuleNotFoundError) as error:
+        raise ValueError(
+            f"no device {str(name)!r} here: give 'auto', 'cpu', 'cuda' or another that torch has"
+        ) from error
+    return device
 
 
 def from_scratch(backbone: Any) -> bool:

@@ -112,8 +112,9 @@ def load_speaker(
     target = os.fspath(target)
     file = checkpoint_file(target)
     if file is None:
+        place = find_device(device)
         source = "textenvs" if target == TINY else tokenizer_of(target)
-        backbone = load_backbone(target, lora=lora, dtype=dtype).to(find_device(device))
+        backbone = load_backbone(target, lora=lora, dtype=dtype).to(place)
         return Speaker(Path(target).name, backbone, Layout(source))
     if lora is not None or dtype is not None:
         raise ValueError("a checkpoint brings its own lora and dtype: give them for a model only")

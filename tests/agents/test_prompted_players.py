@@ -121,7 +121,7 @@ def test_eval_from_the_command_line(tmp_path: Path, capsys: pytest.CaptureFixtur
         (["random", "--shots", "1"], "--shots is not for the player"),
         (["expert", "--device", "cpu"], "--device is not for the player"),
         (["openai:http://localhost:1#m", "--device", "cpu"], "--device is not for the player"),
-        (["hf:tiny", "--device", "gpu"], "no device 'gpu': give 'auto', 'cpu', 'cuda'"),
+        (["hf:tiny", "--device", "gpu"], "no device 'gpu' here: give 'auto', 'cpu', 'cuda'"),
         (["openai:127.0.0.1:1"], "url must be"),
     ):
         assert main(["eval", words[0], ID, *words[1:]]) == 2
