@@ -27,10 +27,9 @@ if TYPE_CHECKING:
     from agents.players import Player
 
 _TIMESTEPS = 50_000
-_PROMPTED = {  # options of each kind of prompted player; those of hf are openai's too
-    "hf": ("shots", "instructions", "temperature", "max_tokens"),
-    "openai": ("concurrency", "timeout", "retries", "input_price", "output_price", "api_key_env"),
-}
+_PROMPTING = ("shots", "instructions", "temperature", "max_tokens")
+_SERVED = ("concurrency", "timeout", "retries", "input_price", "output_price", "api_key_env")
+_PROMPTED = {"hf": (*_PROMPTING, "device"), "openai": (*_PROMPTING, *_SERVED)}  # options of prompted players
 _PREFERENCES = Path("preferences.jsonl")
 _SHARED = ("window", "max_utterance_tokens", "constrain", "tokenizer")  # keywords that make sense in every game
 _OPTION_OF = {
@@ -300,7 +299,7 @@ def _chat(args: argparse.Namespace, console: Console) -> int:
     from agents.speaking.chat import talk
 
     torch.manual_seed(args.seed)
-    speaker = load_speaker(args.model, lora={"r": args.lora} if args.lora else None, device=args.device or "auto")
+    speaker = load_speaker(args.model, lora={"r": args.lora} if args.lora else None, device=args.device)
     if args.save is not None:
         speaker.check_savable(args.save)
     learner, preferences = None, args.preferences or _PREFERENCES
@@ -330,7 +329,7 @@ def _serve(args: argparse.Namespace, console: Console) -> int:
     from agents.speaking.server import Server
 
     torch.manual_seed(args.seed)
-    speaker = load_speaker(args.model, dtype=args.dtype, device=args.device or "auto")
+    speaker = load_speaker(args.model, dtype=args.dtype, device=args.device)
     server = Server(speaker, args.host, args.port, args.rows, args.limit, key)
     before = signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
@@ -466,8 +465,6 @@ def _player(args: argparse.Namespace) -> tuple[Player, dict[str, Any]]:
     if prompted is not None:
         return prompted, {"level": "medium", **extra}
     if args.player in PLAIN_PLAYERS:
-        if args.device is not None:
-            raise ValueError(f"--device is not for the player {args.player!r}")
         from agents.players import ExpertPlayer, RandomPlayer
 
         plain = RandomPlayer(args.seed) if args.player == "random" else ExpertPlayer()
@@ -483,8 +480,8 @@ def _player(args: argparse.Namespace) -> tuple[Player, dict[str, Any]]:
         from agents.learners import make
 
         making = {"level": "medium", **extra, "action_level": "turn"}
-        given = {"num_envs": 1, "seed": args.seed, "env_kwargs": making, "device": args.device or "auto"}
-        model = make("a2c", args.id, args.player, **given)
+        device = args.device or "auto"
+        model = make("a2c", args.id, args.player, num_envs=1, seed=args.seed, env_kwargs=making, device=device)
     torch.manual_seed(args.seed)
     name = f"{run_name(args.player)}, {'greedy' if args.greedy else 'sampled'}"
     player = PolicyPlayer(model, deterministic=args.greedy, name=name)
@@ -496,13 +493,11 @@ def _prompted(args: argparse.Namespace) -> Player | None:
     from agents.players.named import prompted_player
 
     kind = args.player.partition(":")[0]
-    given = {name: getattr(args, name) for name in (*_PROMPTED["hf"], *_PROMPTED["openai"])}
-    if kind in _PROMPTED:
-        given["device"] = args.device
+    given = {name: getattr(args, name) for name in (*_PROMPTED["hf"], *_SERVED)}
     given = {name: value for name, value in given.items() if value is not None}
-    own = (*_PROMPTED["hf"], "device") if kind == "hf" else (*_PROMPTED["hf"], *_PROMPTED.get(kind, ()))
+    own = _PROMPTED.get(kind, () if args.player in PLAIN_PLAYERS else ("device",))
     for name in given:
-        if kind not in _PROMPTED or name not in own:
+        if name not in own:
             raise ValueError(f"--{name.replace('_', '-')} is not for the player {args.player!r}")
     if kind not in _PROMPTED:
         return None

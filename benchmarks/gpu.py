@@ -74,7 +74,7 @@ def decode(backbone: Any, rows: int, context: int, new: int, static: bool, repea
     """Tokens and bytes a second while ``rows`` sequences of ``context`` tokens are continued by ``new``."""
     from agents.policies.chosen import pick
 
-    device = next(backbone.parameters()).device
+    device = backbone.device
     cache = backbone.new_cache(rows, context + new)
     cache.static = static
     written = torch.randint(10, _VOCABULARY, (rows, context + new), device=device)
@@ -106,7 +106,7 @@ def train(backbone: Any, rows: int, context: int, repeats: int, compiled: bool) 
     """Tokens and operations a second of one packed gradient step: every second token is one that the agent said."""
     from agents.policies.chosen import score_states
 
-    device = next(backbone.parameters()).device
+    device = backbone.device
     decoder = backbone.decoder
     if compiled:
         decoder.run = torch.compile(decoder.run, dynamic=False)

@@ -98,6 +98,11 @@ class Backbone(nn.Module, ABC):
         return get_peft_model(model, LoraConfig(**settings)).get_base_model()
 
     @property
+    def device(self) -> torch.device:
+        """Where it computes."""
+        return next(self.parameters()).device
+
+    @property
     def hidden_size(self) -> int:
         """Width of the hidden states."""
         return int(self.model.config.hidden_size)

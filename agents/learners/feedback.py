@@ -94,7 +94,7 @@ class FeedbackLearner:
         self.kl_scale, self.max_grad_norm = kl_scale, max_grad_norm
         backbone = speaker.backbone
         self.limit = min(limit, backbone.max_length or limit)
-        self.device = next(backbone.parameters()).device
+        self.device = backbone.device
         self.reference = copy.deepcopy(backbone).requires_grad_(False)
         self.rng = np.random.default_rng(seed)
         self._ratings: list[_Rating] = []

@@ -29,7 +29,8 @@ def spoken(ids: Tensor, tokenizer: Tokenizer) -> Tensor:
 
 
 class Objective(nn.Module, ABC):
-    """A loss of transcripts; its parameters are the backbone's and what else it needs to learn.
+    """A loss of transcripts; its parameters are the backbone's and what else it needs to learn. What is drawn is drawn
+    on the processor, so that it is the same wherever the backbone computes.
 
     Args:
         backbone: what learns.
@@ -43,11 +44,6 @@ class Objective(nn.Module, ABC):
         self.backbone = backbone
         self.tokenizer = tokenizer
         self.context_share = context_share
-
-    @property
-    def device(self) -> torch.device:
-        """Where the backbone computes. What is drawn is drawn on the processor, so that it is the same everywhere."""
-        return next(self.backbone.parameters()).device
 
     @abstractmethod
     def forward(self, sequences: Sequence[np.ndarray]) -> Tensor:
@@ -67,7 +63,7 @@ class NextToken(Objective):
     def forward(self, sequences: Sequence[np.ndarray]) -> Tensor:
         """Mean negative log-likelihood."""
         ids = pad_sequences(list(sequences), self.tokenizer.pad_id, "cpu")
-        ids, counted = (each.to(self.device) for each in (ids, self._counted(ids)))
+        ids, counted = (each.to(self.backbone.device) for each in (ids, self._counted(ids)))
         row, place = counted.nonzero(as_tuple=True)
         logits = self.backbone.logits(self.backbone.states(ids, row, place - 1))
         return functional.cross_entropy(logits, ids[row, place])
@@ -84,7 +80,7 @@ class MaskedTokens(Objective):
     def __init__(self, backbone: MaskedBackbone, tokenizer: Tokenizer, context_share: float = 0.1) -> None:
         super().__init__(backbone, tokenizer, context_share)
         backbone.model.config.pooling = None  # a sentence encoder gets a head that reads the mask
-        self.goes_on = nn.Linear(backbone.hidden_size, 1).to(self.device)
+        self.goes_on = nn.Linear(backbone.hidden_size, 1).to(self.backbone.device)
 
     def forward(self, sequences: Sequence[np.ndarray]) -> Tensor:
         """Mean negative log-likelihood of hidden tokens plus that of what goes on."""
@@ -92,7 +88,7 @@ class MaskedTokens(Objective):
         ids = pad_sequences(rows, self.tokenizer.pad_id, "cpu")
         real = torch.arange(ids.shape[1]) < torch.tensor([len(row) for row in rows])[:, None]
         given = ids, real, related, *self.hide(ids, real)
-        ids, real, related, shown, hidden = (each.to(self.device) for each in given)
+        ids, real, related, shown, hidden = (each.to(self.backbone.device) for each in given)
         states = self.backbone.encode(shown, real)
         told = functional.binary_cross_entropy_with_logits(self.goes_on(states[:, 0])[:, 0], related.float())
         hidden &= related[:, None]
@@ -149,7 +145,7 @@ class Permutations(Objective):
         mapping = torch.zeros(len(ids), int(asked.sum(dim=1).max()), ids.shape[1])
         mapping[row, slot, place] = 1.0
         given = ids, order, mapping, row, place, slot
-        ids, order, mapping, row, place, slot = (each.to(self.device) for each in given)
+        ids, order, mapping, row, place, slot = (each.to(self.backbone.device) for each in given)
         logits = self.backbone.logits(self.backbone.queries(ids, order, mapping)[row, slot])
         return functional.cross_entropy(logits, ids[row, place])
 

@@ -127,7 +127,7 @@ def agent_accuracy(backbone: Backbone, sequences: Sequence[np.ndarray], tokenize
     it can copy values from its context, which reinforcement learning builds on."""
     right = total = 0
     for start in range(0, len(sequences), 32):
-        ids = pad_sequences(list(sequences[start : start + 32]), tokenizer.pad_id, next(backbone.parameters()).device)
+        ids = pad_sequences(list(sequences[start : start + 32]), tokenizer.pad_id, backbone.device)
         row, place = spoken(ids, tokenizer)[:, 1:].nonzero(as_tuple=True)
         with torch.no_grad():
             logits = backbone.logits(backbone.states(ids, row, place))

@@ -43,7 +43,7 @@ class _Rows:
     """What each row holds: its ids, how many they are, and the version of the weights that read them."""
 
     def __init__(self, backbone: Backbone, rows: int, window: int) -> None:
-        device = next(backbone.parameters()).device
+        device = backbone.device
         self.backbone: Any = backbone
         self.window = window
         self.ids = torch.full((rows, window), -1, dtype=torch.int64, device=device)

@@ -29,7 +29,7 @@ class HFPlayer(PromptedPlayer):
         name: what reports call it.
         lora: keywords of ``peft.LoraConfig``.
         dtype: ``"bfloat16"`` runs the model in that type.
-        device: where it computes; ``"auto"`` is a GPU where there is one.
+        device: where it computes; ``None`` for a GPU where there is one.
 
     Raises:
         ValueError, FileNotFoundError: no such model or device.
@@ -48,7 +48,7 @@ class HFPlayer(PromptedPlayer):
         name: str | None = None,
         lora: Mapping[str, Any] | None = None,
         dtype: str | None = None,
-        device: str = "auto",
+        device: str | None = None,
     ) -> None:
         if temperature < 0:
             raise ValueError(f"temperature must be at least 0, not {temperature!r}")

@@ -77,7 +77,7 @@ class Decoder:
         self.limit = min(limit or backbone.max_length or 1 << 16, backbone.max_length or 1 << 16)
         self.active: list[Request | None] = [None] * rows
         self.steps = 0
-        device = next(backbone.parameters()).device
+        device = backbone.device
         self.forbidden = torch.zeros(backbone.vocab_size, dtype=torch.bool, device=device)
         self.forbidden[[*tokenizer.special_ids]] = True
         self.forbidden[tokenizer.vocab_size :] = True

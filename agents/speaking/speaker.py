@@ -88,7 +88,7 @@ class Speaker:
 
 
 def load_speaker(
-    target: Any, lora: Mapping[str, Any] | None = None, dtype: str | None = None, device: str = "auto"
+    target: Any, lora: Mapping[str, Any] | None = None, dtype: str | None = None, device: str | None = None
 ) -> Speaker:
     """The language model that ``target`` names.
 
@@ -97,7 +97,7 @@ def load_speaker(
             ``Speaker``, which is returned as it is.
         lora: keywords of ``peft.LoraConfig``: adapters learn and the model stays fixed. Not for a checkpoint.
         dtype: ``"bfloat16"`` runs the model in that type. Not for a checkpoint.
-        device: where it computes; ``"auto"`` is a GPU where there is one, for a checkpoint what it was made with.
+        device: where it computes; ``None`` for a GPU where there is one, for a checkpoint as in ``agents.load``.
 
     Raises:
         ValueError, FileNotFoundError: no such model or device; the message says what there is.
@@ -112,13 +112,13 @@ def load_speaker(
     target = os.fspath(target)
     file = checkpoint_file(target)
     if file is None:
-        place = find_device(device)
+        place = find_device(device or "auto")
         source = "textenvs" if target == TINY else tokenizer_of(target)
         backbone = load_backbone(target, lora=lora, dtype=dtype).to(place)
         return Speaker(Path(target).name, backbone, Layout(source))
     if lora is not None or dtype is not None:
         raise ValueError("a checkpoint brings its own lora and dtype: give them for a model only")
-    learner: Any = load_run(str(file), None if device == "auto" else device)
+    learner: Any = load_run(str(file), device)
     reader = learner.policy.reader if hasattr(learner.policy, "reader") else learner.policy.q_net.reader
     source = learner.get_env().get_attr("tokenizer", 0)[0]
     if not isinstance(source, ByteTokenizer):

@@ -109,7 +109,7 @@ def runs() -> None:
 
     for name, level in (("ppo", "turn"), ("ddqn", "choice"), ("sac_discrete", "token")):
         model = learner(name, level)
-        agents.evaluate(PolicyPlayer(model), ID, 2, window=256, max_utterance_tokens=4)
+        agents.evaluate(PolicyPlayer(model), ID, 2)
         with tempfile.TemporaryDirectory() as folder:
             file = agents.save(model, Path(folder, "a.pt"))
             model.learn(16, reset_num_timesteps=False)
