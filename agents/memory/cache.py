@@ -230,7 +230,7 @@ class FlatCache(_Rows):
         if len(rows):
             ends = new_lengths[rows]
             self._compute(new_ids, rows, np.minimum(starts[rows], ends - 1), ends)
-        return self.hidden.clone()
+        return self.hidden
 
     @torch.no_grad()
     def beyond(self, found: Branches) -> Tensor:
@@ -277,8 +277,8 @@ class FlatCache(_Rows):
             hidden = self.decoder.generate(*given, self._attend, wanted, self.dtype)
         if len(rows) == len(self.hidden):
             self.hidden = hidden
-        else:
-            self.hidden[self._tensor(rows)] = hidden
+        else:  # what was handed out stays as it is
+            self.hidden = self.hidden.index_copy(0, self._tensor(rows), hidden)
 
     def _static_step(self, tokens: np.ndarray, starts: np.ndarray, ends: np.ndarray) -> Tensor:
         """Hidden states after one more token in every row."""

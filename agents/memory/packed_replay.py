@@ -157,7 +157,7 @@ class PackedReplayBuffer(ReplayBuffer):
         """Keep what is new in ``observations`` ``(rows, observation size)``, where ``starts`` ``(rows,)`` begin an
         episode; in which rows ``(rows,)`` something was."""
         context = self.space.context(observations)
-        lengths = ((context != self.space.pad_id) * np.arange(1, context.shape[1] + 1)).max(axis=1)
+        lengths = self.space.lengths(observations)
         beyond = np.arange(self.space.window) >= self._lengths[:, None]
         extends = (self._lengths <= lengths) & ((context == self._ids) | beyond).all(axis=1) & ~starts
         longer = extends & (self._lengths < lengths)

@@ -97,7 +97,7 @@ class PackedRolloutBuffer(RolloutBuffer):
     ) -> None:
         """Add one step of every environment; shapes as in ``RolloutBuffer.add``."""
         context = self.space.context(obs)
-        lengths = ((context != self.space.pad_id) * np.arange(1, context.shape[1] + 1)).max(axis=1)
+        lengths = self.space.lengths(obs)
         action = action.reshape(self.n_envs, self.action_dim)
         window = self.space.window
         beyond = np.arange(window) >= self._lengths[:, None]

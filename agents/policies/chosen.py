@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -33,7 +34,7 @@ def pick(logits: Tensor, deterministic: bool = False, forbidden: Tensor | None =
     """
     points = None if deterministic else torch.rand(len(logits), device=logits.device, dtype=torch.float32)
     actions, log_probs = drawn(logits, points, forbidden) or _by_torch(logits, points, forbidden)
-    if log_probs.isnan().any():
+    if math.isnan(log_probs.sum()):
         raise ValueError(
             "the model's logits are no numbers: its weights have become infinite or none; go back to a checkpoint, "
             "and train with a smaller learning_rate or max_grad_norm"

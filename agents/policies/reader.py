@@ -36,7 +36,7 @@ class ValueHead(nn.Linear):
 
     def forward(self, hidden: Tensor) -> Tensor:
         """Values of ``hidden``."""
-        return super().forward(hidden * min(1.0, 128 / self.in_features))
+        return super().forward(hidden if self.in_features <= 128 else hidden * (128 / self.in_features))
 
 
 class ShiftedBackbone(nn.Module):
@@ -157,9 +157,9 @@ class TokenReader(nn.Module):
 
     def split(self, observations: Tensor) -> tuple[Tensor, Tensor]:
         """Context ids ``(batch, window)`` int64 and their lengths ``(batch,)``."""
-        ids = observations[:, : self.space.window].long()
-        places = torch.arange(1, ids.shape[1] + 1, device=ids.device)
-        return ids, ((ids != self.space.pad_id) * places).amax(dim=1)
+        seen = observations.cpu().numpy()  # which starts operations several times sooner than torch
+        ids, lengths = self.space.context(seen).astype(np.int64), self.space.lengths(seen)
+        return torch.as_tensor(ids, device=observations.device), torch.as_tensor(lengths, device=observations.device)
 
     def choices(self, observations: Tensor) -> Tensor:
         """Candidate ids ``(batch, choices, tokens)`` int64 of choice-level observations."""

@@ -63,6 +63,17 @@ def test_rows_that_grow_restart_slide_and_stay_equal_full_recomputation(kind: st
         torch.testing.assert_close(cache.last_hidden(ids, lengths), plain(model, ids, lengths), atol=1e-5, rtol=0)
 
 
+@pytest.mark.parametrize("kind", ["gpt2", "llama"])
+def test_what_was_handed_out_stays_when_some_rows_go_on(kind: str) -> None:
+    cache = backbone(kind).new_cache(3, WINDOW)
+    ids, lengths = torch.randint(VOCABULARY, (3, WINDOW)), torch.tensor([4, 5, 6])
+    first = cache.last_hidden(ids, lengths)
+    kept = first.clone()
+    second = cache.last_hidden(ids, lengths + torch.tensor([0, 1, 0]))
+    assert torch.equal(first, kept)
+    assert torch.equal(second != kept, torch.tensor([[False], [True], [False]]).expand_as(kept))
+
+
 def test_changed_weights_empty_the_cache() -> None:
     model = backbone("llama")
     ids = torch.randint(1, VOCABULARY, (2, 10))

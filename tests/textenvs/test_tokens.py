@@ -253,6 +253,13 @@ def test_token_space_parts_and_bounds() -> None:
     assert not space.contains(good.astype(np.float32)) and not space.contains(good[:-1])
 
 
+def test_contexts_end_with_the_last_token_that_is_no_padding() -> None:
+    space = TokenSpace(4, 20, 0, 2, (0, 1), 3, 1)
+    contexts = [[5, 6, 0, 0], [5, 0, 7, 0], [0, 0, 0, 8], [0, 0, 0, 0]]
+    observations = np.array([[*context, 9, 9, 9] for context in contexts], np.int32)
+    assert space.lengths(observations).tolist() == [2, 3, 4, 0]
+
+
 def test_utterance_samples_hold_no_special_ids() -> None:
     space = UtteranceSpace(6, 20, 0, 2, (0, 1), seed=0)
     lengths = set()

@@ -53,6 +53,11 @@ class TokenSpace(spaces.Box):
         """View of the context, ``(..., window)``, of observations ``(..., length)`` (array or tensor)."""
         return observation[..., : self.window]
 
+    def lengths(self, observations: NDArray[Any]) -> NDArray[np.int64]:
+        """Tokens of each context, ``(rows,)``, of observations ``(rows, length)``; 0 where all is padding."""
+        real = self.context(observations)[:, ::-1] != self.pad_id
+        return np.where(real.any(axis=1), self.window - real.argmax(axis=1), 0)
+
     def choices(self, observation: Any) -> Any:
         """View of the candidates, ``(..., max_choices, max_utterance_tokens)``, of observations ``(..., length)``."""
         shape = (*observation.shape[:-1], self.max_choices, self.max_utterance_tokens)
