@@ -329,7 +329,7 @@ def _serve(args: argparse.Namespace, console: Console) -> int:
     from agents.speaking.server import Server
 
     torch.manual_seed(args.seed)
-    speaker = load_speaker(args.model, dtype=args.dtype, device=args.device)
+    speaker = load_speaker(args.model, dtype=args.dtype, device=args.device, frozen=True)
     server = Server(speaker, args.host, args.port, args.rows, args.limit, key)
     before = signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:

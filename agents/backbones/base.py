@@ -45,6 +45,7 @@ class Backbone(nn.Module, ABC):
         kind: what ``load_backbone(kind=...)`` calls it.
         model_type: of the configuration that is meant where none is named.
         auto_class: the class of ``transformers`` that reads its folders.
+        keeps: types that its weights may be kept in while they do not learn, beside float32.
         own_ids: ids that it needs for itself, which the environment's tokenizer may use for nothing else.
 
     Raises:
@@ -54,6 +55,7 @@ class Backbone(nn.Module, ABC):
     kind: ClassVar[str]
     model_type: ClassVar[str]
     auto_class: ClassVar[str] = "AutoModelForCausalLM"
+    keeps: ClassVar[tuple[torch.dtype, ...]] = ()
     own_ids: tuple[int, ...] = ()
 
     def __init__(self, model: Any, frozen: bool = False, autocast: torch.dtype | None = None) -> None:
@@ -73,11 +75,11 @@ class Backbone(nn.Module, ABC):
         """Whether models with this configuration are of this kind."""
 
     @classmethod
-    def from_pretrained(cls, name_or_path: str) -> Any:
-        """The model in a folder, or of a Hugging Face name, in float32."""
+    def from_pretrained(cls, name_or_path: str, dtype: torch.dtype = torch.float32) -> Any:
+        """The model in a folder, or of a Hugging Face name, with weights in ``dtype``."""
         import transformers
 
-        return getattr(transformers, cls.auto_class).from_pretrained(name_or_path, dtype=torch.float32)
+        return getattr(transformers, cls.auto_class).from_pretrained(name_or_path, dtype=dtype)
 
     @classmethod
     def from_config(cls, config: Any) -> Any:

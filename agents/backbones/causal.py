@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from contextlib import nullcontext
 from typing import Any
 
@@ -9,11 +10,15 @@ import torch
 from torch import Tensor
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
-from agents.backbones.base import Backbone
+from agents.backbones.base import Backbone, HiddenCache
 from agents.backbones.decoder import Decoder
 from agents.memory.branches import Branches
-from agents.memory.cache import FlatCache, RowCache
+from agents.memory.cache import ContextCache, FlatCache, RowCache
 from agents.memory.layout import Layout
+
+_KNOWN = ("gpt2",)  # to be read by RowCache as by itself
+_LONGEST = 1 << 62
+_ROUNDING = {None: 1e-3, torch.bfloat16: 0.05}  # of the largest number: how far apart the same states may come out
 
 
 class CausalBackbone(Backbone):
@@ -28,10 +33,13 @@ class CausalBackbone(Backbone):
 
     kind = "causal"
     model_type = "llama"
+    keeps = (torch.bfloat16,)
 
     def __init__(self, model: Any, frozen: bool = False, autocast: torch.dtype | None = None) -> None:
         super().__init__(model, frozen, autocast)
         self._decoder = Decoder(model) if Decoder.reads(model) else None
+        # Whether ``RowCache`` does, and up to which length that has been tried.
+        self._by_rows, self._tried = True, _LONGEST if model.config.model_type in _KNOWN else 0
 
     @classmethod
     def reads(cls, config: Any) -> bool:
@@ -97,7 +105,46 @@ class CausalBackbone(Backbone):
                 return found
         return super().logits(hidden)
 
-    def new_cache(self, rows: int, length: int) -> RowCache | FlatCache:
-        """An empty key-value cache for ``rows`` sequences of up to ``length`` tokens."""
-        decoder = self.decoder
-        return RowCache(self, rows, length) if decoder is None else FlatCache(self, decoder, rows, length)
+    def new_cache(self, rows: int, length: int) -> HiddenCache:
+        """An empty cache for ``rows`` sequences of up to ``length`` tokens: of keys and values, unless the model keeps
+        something else.
+
+        Raises:
+            ValueError: the model is not causal.
+        """
+        if self.decoder is not None:
+            return FlatCache(self, self.decoder, rows, length)
+        if self._by_rows and self._tried < length:
+            self._by_rows, self._tried = self._try_cache(length), length
+        return RowCache(self, rows, length) if self._by_rows else ContextCache(self, rows, length)
+
+    @torch.no_grad()
+    def _try_cache(self, length: int) -> bool:
+        """Whether rows of their own lengths, up to ``length``, can be cached: there are models that count places by
+        themselves, keep other things than keys and values, or look back in ways of their own."""
+        length = max(length, 8)
+        lengths = torch.tensor([[length - 1, 2], [length, 5], [1, 6]], device=self.device)  # both grow, one begins anew
+        ids = torch.arange(1, 2 * length + 1, device=self.device).view(2, length) % self.vocab_size
+        rows = torch.arange(2, device=self.device)
+        expected = self.states(ids, rows.repeat(3), lengths.flatten() - 1)
+        kind = f"a {self.model.config.model_type} model of this configuration"
+
+        def alike(one: Tensor, other: Tensor) -> bool:
+            return bool((one - other).abs().max() <= _ROUNDING[self.autocast] * other.abs().max())
+
+        if not alike(self.states(ids[1:, :2], rows[:1], lengths[0, 1:] - 1), expected[1:2]):
+            raise ValueError(
+                f"{kind} is not causal, as what it makes of a token depends on later ones: its configuration may need "
+                "is_decoder=True"
+            )
+        try:
+            cache = RowCache(self, 2, length)
+            if alike(torch.cat([cache.last_hidden(ids, each) for each in lengths]), expected):
+                return True
+        except Exception:  # whatever a model does that was not made for this
+            pass
+        warnings.warn(
+            f"what {kind} keeps of a context cannot be cached by rows: every new token reads its context anew",
+            stacklevel=3,
+        )
+        return False

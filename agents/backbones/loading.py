@@ -79,9 +79,9 @@ def load_backbone(
             ``{"model_type": "bert", "hidden_size": 128}``; without a ``vocab_size`` it is for the shipped tokenizer.
         kind: ``"causal"``, ``"masked"``, ``"permutation"``, ``"recurrent"``, or ``"auto"`` to read it from the model.
         lora: keywords of ``peft.LoraConfig`` (``{"r": 8}`` suffices): the model stays fixed and adapters learn.
-        dtype: ``"bfloat16"`` runs the forward pass in that type; weights and results stay float32, so that small
-            learning rates are not lost to rounding. Llama-type models generate from bfloat16 copies of the weights,
-            made once after each update.
+        dtype: ``"bfloat16"`` runs the forward pass in that type; results are float32, and so are weights, lest small
+            learning rates be lost to rounding, unless they are ``frozen`` ones that are read from files. Llama-type
+            models generate from bfloat16 copies of the weights, made once after each update.
         frozen: the model stays fixed and only the heads on it learn.
 
     Raises:
@@ -96,6 +96,7 @@ def load_backbone(
         raise ValueError(f"dtype must be one of {sorted(_DTYPES)}, not {dtype!r}")
     if lora is not None and frozen:
         raise ValueError("lora and frozen exclude each other: LoRA trains adapters, frozen trains heads only")
+    autocast = _DTYPES[dtype] if dtype not in (None, "float32") else None
     if name_or_path == GRU:
         name_or_path = {"model_type": GRU}
     model: Any
@@ -107,10 +108,10 @@ def load_backbone(
         model = name_or_path
         backbone = _kind_of(model.config, kind)
     else:
-        backbone, model = _pretrained(os.fspath(name_or_path), kind)
+        weights = autocast if frozen and autocast is not None else torch.float32
+        backbone, model = _pretrained(os.fspath(name_or_path), kind, weights)
     if lora is not None:
         model = backbone.with_adapters(model, lora)
-    autocast = _DTYPES[dtype] if dtype not in (None, "float32") else None
     return backbone(model, frozen=frozen, autocast=autocast)
 
 
@@ -167,8 +168,8 @@ def _configuration(settings: Mapping[str, Any], kind: str) -> Any:
         raise ValueError(f"this {model_type} configuration makes no model: {error}") from error
 
 
-def _pretrained(name: str, kind: str) -> tuple[type[Backbone], Any]:
-    """The class for the model that ``name`` names, and the model."""
+def _pretrained(name: str, kind: str, dtype: torch.dtype) -> tuple[type[Backbone], Any]:
+    """The class for the model that ``name`` names, and the model, with weights in ``dtype``."""
     from transformers import AutoConfig
 
     path = Path(model_path(name))
@@ -177,7 +178,7 @@ def _pretrained(name: str, kind: str) -> tuple[type[Backbone], Any]:
             if not path.is_file():
                 raise OSError(f"no file {path}")
             with quietly():
-                model = _from_gguf(path)
+                model = _from_gguf(path, dtype)
             return _kind_of(model.config, kind), model
         config = AutoConfig.from_pretrained(str(path))
     except (OSError, ValueError) as error:
@@ -185,7 +186,7 @@ def _pretrained(name: str, kind: str) -> tuple[type[Backbone], Any]:
     backbone = _kind_of(config, kind)
     try:
         with quietly(path.exists()):
-            return backbone, backbone.from_pretrained(str(path))
+            return backbone, backbone.from_pretrained(str(path), dtype if dtype in backbone.keeps else torch.float32)
     except (OSError, ValueError) as error:
         raise _missing(name, path, error) from error
 
@@ -216,19 +217,19 @@ def quietly(local: bool = True) -> Iterator[None]:
             logging.enable_progress_bar()
 
 
-def _from_gguf(path: Path) -> Any:
+def _from_gguf(path: Path, dtype: torch.dtype) -> Any:
     from transformers import AutoModelForCausalLM
 
     try:
         import gguf  # noqa: F401
     except ImportError as error:
         raise ImportError("reading a .gguf file needs the package gguf: pip install 'textenvs[gguf]'") from error
-    loaded = AutoModelForCausalLM.from_pretrained(str(path.parent), gguf_file=path.name, dtype=torch.float32)
+    loaded = AutoModelForCausalLM.from_pretrained(str(path.parent), gguf_file=path.name, dtype=dtype)
     # A model read from GGUF is marked as quantized and refuses save_pretrained; a plain one with its weights does not.
     config = loaded.config
     if hasattr(config, "quantization_config"):
         del config.quantization_config
-    plain = AutoModelForCausalLM.from_config(config, dtype=torch.float32)
+    plain = AutoModelForCausalLM.from_config(config, dtype=dtype)
     plain.load_state_dict(loaded.state_dict())
     plain.generation_config = loaded.generation_config
     return plain

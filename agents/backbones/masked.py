@@ -66,11 +66,11 @@ class MaskedBackbone(Backbone):
         return config.model_type in MODEL_FOR_MASKED_LM_MAPPING_NAMES and not decodes
 
     @classmethod
-    def from_pretrained(cls, name_or_path: str) -> Any:
+    def from_pretrained(cls, name_or_path: str, dtype: torch.dtype = torch.float32) -> Any:
         """The model in a folder; one without a masked-language-model head gets a fresh one, with a warning."""
         from transformers import AutoModelForMaskedLM
 
-        model, found = AutoModelForMaskedLM.from_pretrained(name_or_path, dtype=torch.float32, output_loading_info=True)
+        model, found = AutoModelForMaskedLM.from_pretrained(name_or_path, dtype=dtype, output_loading_info=True)
         head = {name for name, _ in model.named_parameters() if not name.startswith(f"{model.base_model_prefix}.")}
         if head <= {*found["missing_keys"]}:
             warnings.warn(

@@ -163,12 +163,26 @@ class RowCache(Cache, _Rows):
         self.visible = int((starts + new).max())
         positions = positions.clamp(max=self.visible - 1)
         tokens = torch.where(real, ids[rows[:, None], positions], 0)
-        seen = torch.arange(self.visible, device=ids.device) <= positions[:, :, None]
-        mask = seen[:, None]  # (rows, 1, new tokens, visible)
-        if self.backbone.model.config._attn_implementation == "eager":
-            mask = torch.zeros(mask.shape, device=ids.device).masked_fill(~mask, torch.finfo(torch.float32).min)
-        hidden = self.backbone(tokens, cache=self, attention_mask=mask, position_ids=positions)
+        hidden = self.backbone(tokens, cache=self, attention_mask=self._mask(positions), position_ids=positions)
         return hidden[torch.arange(len(rows), device=ids.device), new - 1]
+
+    def _mask(self, positions: Tensor) -> Any:
+        """What tokens at ``positions`` ``(rows, new tokens)`` attend to, ``(rows, 1, new tokens, visible)``; for each
+        kind of layer where a model has several."""
+        config = self.backbone.model.config
+        places = torch.arange(self.visible, device=positions.device)
+        ends = positions[:, None, :, None]
+        full = near = places <= ends
+        window = getattr(config, "sliding_window", None)
+        if window is not None:
+            near = full & (places > ends - window)
+        if config._attn_implementation == "eager":
+            shown, least = torch.zeros(full.shape, device=full.device), torch.finfo(torch.float32).min
+            full, near = shown.masked_fill(~full, least), shown.masked_fill(~near, least)
+        kinds = {*(getattr(config, "layer_types", None) or ())}
+        if kinds == {"full_attention"}:
+            return full
+        return {"full_attention": full, "sliding_attention": near} if kinds else near
 
 
 class FlatCache(_Rows):
@@ -489,7 +503,8 @@ class ContextCache(_Rows):
         same, before = self.take(ids, lengths)
         changed = ((same < lengths) | (before != lengths)).nonzero().flatten()
         if len(changed):
-            self.hidden[changed] = self.backbone.states(ids, changed, lengths[changed] - 1)
+            rows = torch.arange(len(changed), device=ids.device)
+            self.hidden[changed] = self.backbone.states(ids[changed], rows, lengths[changed] - 1)
         return self.hidden.clone()
 
 

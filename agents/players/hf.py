@@ -28,7 +28,7 @@ class HFPlayer(PromptedPlayer):
         seed: fixes the examples.
         name: what reports call it.
         lora: keywords of ``peft.LoraConfig``.
-        dtype: ``"bfloat16"`` runs the model in that type.
+        dtype: ``"bfloat16"`` runs the model in that type and, without ``lora``, keeps its weights in it.
         device: where it computes; ``None`` for a GPU where there is one.
 
     Raises:
@@ -52,7 +52,7 @@ class HFPlayer(PromptedPlayer):
     ) -> None:
         if temperature < 0:
             raise ValueError(f"temperature must be at least 0, not {temperature!r}")
-        self.speaker = load_speaker(model, lora=lora, dtype=dtype, device=device)
+        self.speaker = load_speaker(model, lora=lora, dtype=dtype, device=device, frozen=lora is None)
         if instructions is None and not self.speaker.reads_prose:
             instructions = ""
         super().__init__(name or f"hf:{self.speaker.name}", shots, instructions, seed)

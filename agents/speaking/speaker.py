@@ -88,7 +88,11 @@ class Speaker:
 
 
 def load_speaker(
-    target: Any, lora: Mapping[str, Any] | None = None, dtype: str | None = None, device: str | None = None
+    target: Any,
+    lora: Mapping[str, Any] | None = None,
+    dtype: str | None = None,
+    device: str | None = None,
+    frozen: bool = False,
 ) -> Speaker:
     """The language model that ``target`` names.
 
@@ -98,6 +102,7 @@ def load_speaker(
         lora: keywords of ``peft.LoraConfig``: adapters learn and the model stays fixed. Not for a checkpoint.
         dtype: ``"bfloat16"`` runs the model in that type. Not for a checkpoint.
         device: where it computes; ``None`` for a GPU where there is one, for a checkpoint as in ``agents.load``.
+        frozen: the model will not learn, so that its weights are kept in ``dtype``, too. Nothing to a checkpoint.
 
     Raises:
         ValueError, FileNotFoundError: no such model or device; the message says what there is.
@@ -114,7 +119,7 @@ def load_speaker(
     if file is None:
         place = find_device(device or "auto")
         source = "textenvs" if target == TINY else tokenizer_of(target)
-        backbone = load_backbone(target, lora=lora, dtype=dtype).to(place)
+        backbone = load_backbone(target, lora=lora, dtype=dtype, frozen=frozen).to(place)
         return Speaker(Path(target).name, backbone, Layout(source))
     if lora is not None or dtype is not None:
         raise ValueError("a checkpoint brings its own lora and dtype: give them for a model only")
