@@ -162,10 +162,17 @@ def _configuration(settings: Mapping[str, Any], kind: str) -> Any:
     if positions in known and not {positions, "max_position_embeddings"} & {*settings}:
         defaults[positions] = _POSITIONS
     given = {name: value for name, value in settings.items() if name != "model_type"}
+    makes_none = f"this {model_type} configuration makes no model"
     try:
-        return AutoConfig.for_model(model_type, **{**defaults, **given})
+        config = AutoConfig.for_model(model_type, **{**defaults, **given})
     except StrictDataclassError as error:
-        raise ValueError(f"this {model_type} configuration makes no model: {error}") from error
+        raise ValueError(f"{makes_none}: {error}") from error
+    heads = getattr(config, "num_attention_heads", None)
+    if heads and config.hidden_size % heads:  # which transformers 5.0 does not tell
+        wide = config.hidden_size // heads
+        if getattr(config, "head_dim", None) in (None, wide):
+            raise ValueError(f"{makes_none}: its {heads} heads do not divide hidden_size={config.hidden_size}")
+    return config
 
 
 def _pretrained(name: str, kind: str, dtype: torch.dtype) -> tuple[type[Backbone], Any]:
