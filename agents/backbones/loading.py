@@ -226,6 +226,7 @@ def quietly(local: bool = True) -> Iterator[None]:
 
 def _from_gguf(path: Path, dtype: torch.dtype) -> Any:
     from transformers import AutoModelForCausalLM
+    from transformers.initialization import no_init_weights
 
     try:
         import gguf  # noqa: F401
@@ -236,7 +237,9 @@ def _from_gguf(path: Path, dtype: torch.dtype) -> Any:
     config = loaded.config
     if hasattr(config, "quantization_config"):
         del config.quantization_config
-    plain = AutoModelForCausalLM.from_config(config, dtype=dtype)
+    with no_init_weights():  # which would take seconds
+        plain = AutoModelForCausalLM.from_config(config, dtype=dtype)
     plain.load_state_dict(loaded.state_dict())
+    plain.tie_weights()
     plain.generation_config = loaded.generation_config
     return plain
