@@ -121,7 +121,7 @@ def _kind_of(config: Any, kind: str) -> type[Backbone]:
     if not fitting:
         raise ValueError(
             f"a {config.model_type} model is none of {sorted(KINDS)}: no next token can be read off it "
-            "(encoder-decoder models are not supported)"
+            "(encoder-decoder models are not supported, nor encoders that mix padding in)"
         )
     if kind == "auto":
         return fitting[0]

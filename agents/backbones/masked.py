@@ -16,6 +16,7 @@ from agents.backbones.tokenizers import read_tokenizer
 from agents.memory.cache import ContextCache
 
 _REMEMBERED = 100_000  # contexts of a frozen model; then it begins to forget
+_MIXING = ("convbert", "fnet", "mra", "nystromformer", "yoso")  # what they make of a row depends on its padding
 _CHUNK = 8192  # tokens read at once; of more, activations are computed again for the gradient instead of kept
 
 
@@ -59,11 +60,12 @@ class MaskedBackbone(Backbone):
 
     @classmethod
     def reads(cls, config: Any) -> bool:
-        """Encoders: whatever ``AutoModelForMaskedLM`` knows and is not made a decoder."""
+        """Encoders: whatever ``AutoModelForMaskedLM`` knows, is not made a decoder, and does not mix padding in."""
         from transformers.models.auto.modeling_auto import MODEL_FOR_MASKED_LM_MAPPING_NAMES
 
         decodes = config.is_encoder_decoder or getattr(config, "is_decoder", False)
-        return config.model_type in MODEL_FOR_MASKED_LM_MAPPING_NAMES and not decodes
+        apart = config.model_type not in _MIXING
+        return config.model_type in MODEL_FOR_MASKED_LM_MAPPING_NAMES and apart and not decodes
 
     @classmethod
     def from_pretrained(cls, name_or_path: str, dtype: torch.dtype = torch.float32) -> Any:

@@ -109,6 +109,10 @@ def test_what_cannot_be_loaded_says_why(tmp_path: Path, small_model: str) -> Non
     t5 = T5Config(vocab_size=50, d_model=16, d_kv=8, d_ff=16, num_layers=1, num_heads=2)
     with pytest.raises(ValueError, match="encoder-decoder"):
         load_backbone(T5ForConditionalGeneration(t5))
+    with pytest.raises(ValueError, match="encoders that mix padding in"):
+        load_backbone({"model_type": "fnet"})
+    with pytest.raises(ValueError, match="its 4 heads do not divide hidden_size=33"):
+        load_backbone({"model_type": "bert", "hidden_size": 33, "num_attention_heads": 4})
     load_backbone(BERT).model.save_pretrained(tmp_path / "bert")
     config = (tmp_path / "bert" / "config.json").read_text().replace('"mask_token_id": 5', '"spare": 5')
     (tmp_path / "bert" / "config.json").write_text(config)
