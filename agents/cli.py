@@ -163,7 +163,7 @@ def _parser() -> argparse.ArgumentParser:
     chat.add_argument(
         "--learning-rate",
         type=float,
-        help="with --learn: of the updates (5e-4; 2e-5 where more than ten million weights learn)",
+        help="with --learn: of the updates (2.5e-4; 2e-5 where more than ten million weights learn)",
     )
 
     serve = command("serve", _serve, "serve a model at an OpenAI-compatible address")

@@ -5,12 +5,16 @@ from collections.abc import Iterator
 
 import gymnasium
 import pytest
+from hypothesis import settings
 
 from textenvs import registration
 
 # A shell's background jobs ignore Ctrl-C, and so would the programs that tests start and interrupt.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+settings.register_profile("untimed", deadline=None)  # a busy machine is no failure
+settings.load_profile("untimed")
 
 
 @pytest.fixture(scope="module", autouse=True)

@@ -18,8 +18,11 @@ from agents.memory.preferences import Preference
 from agents.policies.optimizer import FusedAdam
 from agents.speaking.speaker import Speaker
 
-_SMALL, _LEARNING_RATE, _LEARNING_RATE_OF_LARGE = 10_000_000, 5e-4, 2e-5
+_SMALL, _LEARNING_RATE, _LEARNING_RATE_OF_LARGE = 10_000_000, 2.5e-4, 2e-5
+_ROWS = 64  # dialogues made up at once
 _UNDO_BYTES = 1 << 29  # for what ``undo`` goes back to; one step back is always kept
+
+_Dialogue = tuple[np.ndarray, int]  # ids, and how many of them were not made up
 
 
 @dataclass(frozen=True)
@@ -46,20 +49,22 @@ class FeedbackLearner:
 
     Each rating makes ``n_steps`` gradient steps, on its own loss and the mean of a sample of those before. To every
     step's loss comes ``kl_coef`` times the mean of ``s log(1 + d / s)`` over tokens of dialogues that the starting
-    model itself made up, both sides of them, ``d`` being ``KL(pi_ref || pi)`` there and ``s`` ``kl_scale``. That is
-    rehearsal without data (Robins 1995; Huang et al. 2024, "Self-Synthesized Rehearsal") with a robust penalty (Black
-    and Anandan 1996): the few tokens where a rating asks for another answer do not outweigh all those that are to stay.
+    model itself made up, both sides of them, ``d`` being ``KL(pi_ref || pi)`` there and ``s`` ``kl_scale``. Half of
+    these begin as dialogues that were rated, with what was said up to one of the user's messages; the others with
+    nothing. That is rehearsal without data (Robins 1995; Huang et al. 2024, "Self-Synthesized Rehearsal") with a robust
+    penalty (Black and Anandan 1996): the few tokens where a rating asks for another answer do not outweigh all those
+    that are to stay.
 
     Args:
         speaker: the model; it is changed in place.
-        learning_rate: of Adam; ``None`` takes 5e-4 where up to ten million weights learn and 2e-5 where more do.
+        learning_rate: of Adam; ``None`` takes 2.5e-4 where up to ten million weights learn and 2e-5 where more do.
         n_steps: gradient steps for each rating.
         replay: ratings of before that go along in each step.
         beta: see above; how far preferences may lead from the start.
         imitation: see above.
         kl_coef, kl_scale: see above; ``kl_coef=0`` lets the model go where the ratings lead.
-        rehearsal: dialogues that the starting model makes up.
-        rehearsal_tokens: of each.
+        rehearsal: dialogues that the starting model makes up from nothing; one more comes with each rating.
+        rehearsal_tokens: made up for each.
         rehearsal_batch: of them in each step.
         limit: the most tokens of a prompt and a reply; of a longer one the oldest exchanges go.
         max_grad_norm: gradients are scaled down to this norm.
@@ -99,7 +104,10 @@ class FeedbackLearner:
         self.rng = np.random.default_rng(seed)
         self._ratings: list[_Rating] = []
         self.rehearsal_batch = rehearsal_batch
-        self._rehearsal = self._made_up(rehearsal, rehearsal_tokens, seed) if kl_coef else None
+        self.rehearsal_tokens = rehearsal_tokens
+        nothing = list(speaker.tokenizer.opening_prefix)
+        self._rehearsal = self._made_up([nothing] * rehearsal, seed) if kl_coef else []
+        self._begun: list[_Dialogue] = []  # as the ratings' own, in their order
         self._trainable = [each for each in backbone.parameters() if each.requires_grad]
         if not self._trainable:  # frozen under the heads of its learner
             self._trainable = list(backbone.requires_grad_(True).parameters())
@@ -147,7 +155,7 @@ class FeedbackLearner:
                 parameter.copy_(kept)
         self.optimizer.load_state_dict(optimizer)
         self.rng.bit_generator.state = generator
-        del self._ratings[count:]
+        del self._ratings[count:], self._begun[count:]
 
     def loss(self, preferences: Sequence[Preference]) -> Tensor:
         """The losses ``(ratings,)`` of ratings, without the rehearsal."""
@@ -155,15 +163,22 @@ class FeedbackLearner:
 
     def log_prob(self, backbone: Any, sequences: Sequence[np.ndarray], starts: Sequence[int]) -> Tensor:
         """Log-probabilities ``(sequences,)``, each summed over what follows the first ``starts`` ids of a sequence."""
+        rows, log_probs, said = self._read(backbone, sequences, starts)
+        chosen = log_probs.gather(1, said[:, None]).squeeze(1)
+        return torch.zeros(len(sequences), device=self.device).index_add(0, rows, chosen)
+
+    def _read(
+        self, backbone: Any, sequences: Sequence[np.ndarray], starts: Sequence[int]
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Of each token that follows the first ``starts`` ids of a sequence: the sequence ``(tokens,)``, the
+        log-probabilities of all that might stand there ``(tokens, vocabulary)``, and what does ``(tokens,)``."""
         ids = pad_sequences(list(sequences), self.speaker.tokenizer.pad_id, self.device)
-        hidden = backbone(ids)
         spoken = [len(sequence) - start for sequence, start in zip(sequences, starts, strict=True)]
         rows = torch.arange(len(spoken), device=self.device).repeat_interleave(torch.tensor(spoken, device=self.device))
         places = [np.arange(start, len(sequence)) for sequence, start in zip(sequences, starts, strict=True)]
         columns = torch.as_tensor(np.concatenate(places), device=self.device)
-        log_probs = backbone.logits(hidden[rows, columns - 1]).log_softmax(dim=-1)
-        chosen = log_probs.gather(1, ids[rows, columns][:, None]).squeeze(1)
-        return torch.zeros(len(spoken), device=self.device).index_add(0, rows, chosen)
+        hidden = backbone(ids)
+        return rows, backbone.logits(hidden[rows, columns - 1]).log_softmax(dim=-1), ids[rows, columns]
 
     def _prepared(self, preference: Preference) -> _Rating:
         layout, end = self.speaker.layout, self.speaker.tokenizer.end_id
@@ -195,11 +210,11 @@ class FeedbackLearner:
             place += len(each.sequences)
         return torch.stack(losses)
 
-    def divergence(self, dialogues: Tensor) -> Tensor:
-        """``KL(pi_ref || pi)`` at each token ``(dialogues, tokens)`` of dialogues ``(dialogues, tokens)``."""
+    def divergence(self, sequences: Sequence[np.ndarray], starts: Sequence[int]) -> Tensor:
+        """``KL(pi_ref || pi)`` at each token ``(tokens,)`` that follows the first ``starts`` ids of a sequence."""
         with torch.no_grad():
-            expected = self.reference.logits(self.reference(dialogues)).log_softmax(dim=-1)
-        found = self.speaker.backbone.logits(self.speaker.backbone(dialogues)).log_softmax(dim=-1)
+            expected = self._read(self.reference, sequences, starts)[1]
+        found = self._read(self.speaker.backbone, sequences, starts)[1]
         return functional.kl_div(found, expected, reduction="none", log_target=True).sum(dim=-1)
 
     def _learn(self, new: Sequence[Preference]) -> dict[str, float]:
@@ -207,13 +222,14 @@ class FeedbackLearner:
         self._remember()
         before = len(self._ratings)
         self._ratings += [self._prepared(each) for each in new]
+        if self.kl_coef:
+            self._begun += self._made_up([self._beginning(each) for each in new], int(self.rng.integers(1 << 62)))
         loss = divergence = torch.zeros(())
         for _ in range(self.n_steps * len(new)):
             loss = self._losses(before)
             total = loss
-            if self._rehearsal is not None:
-                picked = self.rng.choice(len(self._rehearsal), min(self.rehearsal_batch, len(self._rehearsal)), False)
-                divergences = self.divergence(self._rehearsal[torch.as_tensor(picked, device=self.device)])
+            if self.kl_coef:
+                divergences = self.divergence(*zip(*self._rehearsed(), strict=True))
                 divergence = divergences.mean()
                 total = loss + self.kl_coef * self.kl_scale * (divergences / self.kl_scale).log1p().mean()
             self.optimizer.zero_grad()
@@ -221,6 +237,12 @@ class FeedbackLearner:
             torch.nn.utils.clip_grad_norm_(self._trainable, self.max_grad_norm)
             self.optimizer.step()
         return {"loss": loss.item(), "kl": divergence.item(), "seconds": time.perf_counter() - began}
+
+    def _rehearsed(self) -> list[_Dialogue]:
+        """A sample of what is rehearsed."""
+        half = -(-self.rehearsal_batch // 2)
+        sizes = (self._begun, half), (self._rehearsal, self.rehearsal_batch - half)
+        return [pool[i] for pool, size in sizes for i in self.rng.choice(len(pool), min(size, len(pool)), False)]
 
     def _losses(self, before: int) -> Tensor:
         """Of a rating that is new, and of a sample of those before; of many new ones their sample."""
@@ -238,18 +260,27 @@ class FeedbackLearner:
         self._before.append((len(self._ratings), weights, optimizer, self.rng.bit_generator.state))
         del self._before[: -max(1, _UNDO_BYTES // size)]
 
+    def _beginning(self, preference: Preference) -> list[int]:
+        """What was said in a rated dialogue up to one of the user's messages."""
+        ends = [place for place, message in enumerate(preference.prompt, 1) if message["role"] == "user"]
+        messages = preference.prompt[: self.rng.choice(ends)] if ends else preference.prompt
+        return self.speaker.layout.fit(messages, self.limit // 2)
+
     @torch.no_grad()
-    def _made_up(self, rows: int, tokens: int, seed: int) -> Tensor:
-        """Dialogues ``(rows, tokens)`` sampled from the starting model, from the beginning of an opening on."""
-        backbone, tokenizer = self.speaker.backbone, self.speaker.tokenizer
+    def _made_up(self, starts: Sequence[list[int]], seed: int) -> list[_Dialogue]:
+        """Dialogues that go on from ``starts`` as the starting model would, both sides of them."""
+        backbone, tokenizer = self.reference, self.speaker.tokenizer
         generator = torch.Generator().manual_seed(seed)
-        start = list(tokenizer.opening_prefix)
-        width = min(max(tokens, len(start) + 1), self.limit)
-        ids = torch.tensor([start] * rows, device=self.device)
-        cache = backbone.new_cache(rows, width)
-        while ids.shape[1] < width:
-            hidden = cache.last_hidden(ids, torch.full((rows,), ids.shape[1], device=self.device))
-            logits = backbone.logits(hidden)[:, : tokenizer.vocab_size].cpu()
-            drawn = torch.multinomial(logits.softmax(dim=1), 1, generator=generator)
-            ids = torch.cat([ids, drawn.to(self.device)], dim=1)
-        return ids
+        found: list[_Dialogue] = []
+        for first in range(0, len(starts), _ROWS):
+            begun = [np.array(each) for each in starts[first : first + _ROWS]]
+            lengths = torch.tensor([len(each) for each in begun], device=self.device)
+            new = min(max(self.rehearsal_tokens, 1), self.limit - int(lengths.max()))
+            ids = functional.pad(pad_sequences(begun, tokenizer.pad_id, self.device), (0, new))
+            cache, rows = backbone.new_cache(*ids.shape), torch.arange(len(ids), device=self.device)
+            for place in range(new):
+                logits = backbone.logits(cache.last_hidden(ids, lengths + place))[:, : tokenizer.vocab_size].cpu()
+                drawn = torch.multinomial(logits.softmax(dim=1), 1, generator=generator)[:, 0]
+                ids[rows, lengths + place] = drawn.to(self.device)
+            found += [(row[: len(each) + new], len(each)) for row, each in zip(ids.cpu().numpy(), begun, strict=True)]
+        return found

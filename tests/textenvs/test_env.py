@@ -362,7 +362,7 @@ def test_junk_is_answered(id: str) -> None:
         json.dumps(env.snapshot())
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.lists(st.integers(0, 1000), min_size=32, max_size=32))
 def test_any_ids_make_a_turn(ids: list[int]) -> None:
     env = TextEnv(Open)

@@ -15,9 +15,7 @@ import textenvs
 from textenvs.env import TextEnv, load_game
 from textenvs.registration import spec
 
-FEW = settings(
-    max_examples=15, deadline=None, derandomize=True, database=None, suppress_health_check=[HealthCheck.too_slow]
-)
+FEW = settings(max_examples=15, derandomize=True, database=None, suppress_health_check=[HealthCheck.too_slow])
 LEVELS = [(id, level) for id in textenvs.ids() for level in load_game(spec(id).entry).levels]
 
 

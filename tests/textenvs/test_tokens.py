@@ -68,7 +68,7 @@ def test_the_shipped_vocabulary() -> None:
     assert pickle.loads(pickle.dumps(tokenizer)) is tokenizer
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(st.text())
 def test_lossless_for_any_text(text: str) -> None:
     tokenizer = load_tokenizer()
@@ -77,7 +77,7 @@ def test_lossless_for_any_text(text: str) -> None:
     assert not set(ids) & {*tokenizer.special_ids, tokenizer.end_id}
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(st.text(st.characters(max_codepoint=127)) | st.text("aB5 .\n"))
 def test_the_fast_path_for_ascii_splits_as_the_library_does(text: str) -> None:
     tokenizer, library = load_tokenizer(), tokenizers.Tokenizer.from_file(str(SHIPPED_FILE))
@@ -279,7 +279,7 @@ def test_unicode_text_is_any_string() -> None:
 # --- the stream ---
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.integers(4, 40), st.integers(1, 50), st.lists(st.tuples(st.integers(1, 30), st.booleans()), max_size=30))
 def test_stream_keeps_the_newest_and_pads_the_rest(window: int, opening: int, parts: list[tuple[int, bool]]) -> None:
     stream = TokenStream(np.empty(window, np.int32), window, 0)

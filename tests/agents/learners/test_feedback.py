@@ -77,7 +77,8 @@ def test_the_divergence_is_that_of_the_two_distributions(moved: FeedbackLearner)
             each.logits(each(ids)).double().log_softmax(-1) for each in (moved.reference, moved.speaker.backbone)
         )
     by_hand = (expected.exp() * (expected - found)).sum(-1)
-    torch.testing.assert_close(moved.divergence(ids).double(), by_hand, atol=1e-4, rtol=1e-3)
+    found = moved.divergence([ids[0].numpy(), np.array([1, 3])], [1, 1])
+    torch.testing.assert_close(found.double(), by_hand[0, [0, 1, 2, 0]], atol=1e-4, rtol=1e-3)
     assert by_hand.min() > 0
 
 
@@ -112,17 +113,35 @@ def test_each_rating_moves_its_replies_and_can_be_taken_back() -> None:
         learner.undo()
 
 
-def test_rehearsal_holds_the_model_and_costs_no_gradient_at_its_start() -> None:
+@pytest.mark.parametrize("seed", [0, 1, 2])
+def test_rehearsal_holds_the_model_and_costs_no_gradient_at_its_start(seed: int) -> None:
     ratings = [Preference(PROMPT, OTHER, ONE)] * 4
     drift = {}
     for kl_coef in (0.001, 10.0):
-        learner = FeedbackLearner(load_speaker("tiny"), kl_coef=kl_coef, seed=1, **SMALL)
-        assert learner._rehearsal is not None
-        assert learner.divergence(learner._rehearsal).abs().max() < 1e-4
+        learner = FeedbackLearner(load_speaker("tiny"), kl_coef=kl_coef, seed=seed, **SMALL)
+        assert learner.divergence(*zip(*learner._rehearsal, strict=True)).abs().max() < 1e-4
         for rating in ratings:
             learner.rate(rating)
-        drift[kl_coef] = learner.divergence(learner._rehearsal).mean().item()
+        drift[kl_coef] = learner.divergence(*zip(*learner._begun, strict=True)).mean().item()
     assert drift[10.0] < 0.5 * drift[0.001]
+
+
+def test_what_is_rehearsed_begins_as_what_was_rated() -> None:
+    speaker = load_speaker("tiny")
+    learner = FeedbackLearner(speaker, seed=0, **SMALL)
+    nothing = list(speaker.tokenizer.opening_prefix)
+    assert [(ids[:start].tolist(), len(ids)) for ids, start in learner._rehearsal] == [(nothing, len(nothing) + 32)] * 4
+    longer = [*PROMPT, ONE, {"role": "user", "content": "user: in the east"}]
+    learner.study([Preference(longer, OTHER)] * 8)
+    begun = [ids[:start].tolist() for ids, start in learner._begun]
+    assert {tuple(each) for each in begun} == {tuple(speaker.layout.encode(each)) for each in (PROMPT, longer)}
+    assert len(begun) == 8 and all(len(ids) == start + 32 for ids, start in learner._begun)
+    assert [start == len(nothing) for _, start in learner._rehearsed()] == [False, False, True, True]
+    learner.rate(Preference(PROMPT, ONE))
+    learner.undo()
+    assert [ids[:start].tolist() for ids, start in learner._begun] == begun
+    learner.undo()
+    assert not learner._begun
 
 
 def test_adapters_alone_learn() -> None:

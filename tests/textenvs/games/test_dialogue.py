@@ -299,7 +299,7 @@ def test_entities_have_distinct_two_word_names_and_known_values() -> None:
 
 
 @given(st.lists(st.text(max_size=400), max_size=8), st.sampled_from(sorted(Dialogue.levels)))
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 def test_any_text_gets_an_answer(texts: list[str], level: str) -> None:
     game = opened(3, **Dialogue.levels[level])
     before = game.instance()
@@ -315,7 +315,7 @@ WORDS = sorted({*" ".join(text for _, text, _, _ in WORDINGS).split(), NAME, "24
 
 
 @given(st.lists(st.sampled_from(WORDS), max_size=12).map(" ".join), st.sampled_from(sorted(READERS)))
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 def test_any_order_of_known_words_is_read(text: str, domain: str) -> None:
     reader = READERS[domain]
     act = reader(text)

@@ -80,7 +80,7 @@ def test_every_transition_is_that_of_gymnasium() -> None:
         turn = put(game, *state).step(command)
         ((_, after, reward, done),) = theirs.P[theirs.encode(*state)][action]
         assert (turn.reward, turn.terminated) == (reward, done)
-        assert (*game._cell, game._passenger, game._destination) == theirs.decode(after)
+        assert (*game._cell, game._passenger, game._destination) == (*theirs.decode(after),)
 
 
 @MENDED_RAIN
