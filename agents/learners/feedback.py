@@ -219,9 +219,10 @@ class FeedbackLearner:
 
     def _learn(self, new: Sequence[Preference]) -> dict[str, float]:
         began = time.perf_counter()
+        prepared = [self._prepared(each) for each in new]
         self._remember()
         before = len(self._ratings)
-        self._ratings += [self._prepared(each) for each in new]
+        self._ratings += prepared
         if self.kl_coef:
             self._begun += self._made_up([self._beginning(each) for each in new], int(self.rng.integers(1 << 62)))
         loss = divergence = torch.zeros(())

@@ -109,6 +109,8 @@ def test_each_rating_moves_its_replies_and_can_be_taken_back() -> None:
     learner.undo()
     for name, tensor in speaker.backbone.state_dict().items():
         assert torch.equal(tensor, start[name]), name
+    with pytest.raises(ValueError, match="at least one message"):
+        learner.rate(Preference([], ONE))
     with pytest.raises(ValueError, match="no rating to take back"):
         learner.undo()
 
