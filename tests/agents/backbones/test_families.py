@@ -87,6 +87,13 @@ def test_what_cannot_be_cached_by_rows_is_read_anew_and_said(family: str) -> Non
         assert isinstance(backbone.new_cache(2, 2 * WINDOW), ContextCache)
 
 
+@pytest.mark.parametrize("family", ["opt", "phi", "gemma2"])
+def test_models_in_bfloat16_are_cached_by_rows_too(family: str) -> None:
+    torch.manual_seed(0)
+    model = AutoModelForCausalLM.from_config(AutoConfig.for_model(family, **CACHED[family]), dtype=torch.bfloat16)
+    assert isinstance(load_backbone(model).new_cache(3, WINDOW), RowCache)
+
+
 def test_longer_rows_are_tried_again(monkeypatch: pytest.MonkeyPatch) -> None:
     tried: list[int] = []
     monkeypatch.setattr(CausalBackbone, "_try_cache", lambda _, length: bool(tried.append(length) or length < WINDOW))
