@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 _TIMESTEPS = 50_000
 _PROMPTING = ("shots", "instructions", "temperature", "max_tokens")
 _SERVED = ("concurrency", "timeout", "retries", "input_price", "output_price", "api_key_env")
-_PROMPTED = {"hf": (*_PROMPTING, "device"), "openai": (*_PROMPTING, *_SERVED)}  # options of prompted players
+_PROMPTED = {"hf": (*_PROMPTING, "device", "dtype"), "openai": (*_PROMPTING, *_SERVED)}  # options of prompted players
 _PREFERENCES = Path("preferences.jsonl")
 _SHARED = ("window", "max_utterance_tokens", "constrain", "tokenizer")  # keywords that make sense in every game
 _OPTION_OF = {
@@ -90,12 +90,16 @@ def _parser() -> argparse.ArgumentParser:
     def computing(sub: argparse.ArgumentParser) -> None:
         sub.add_argument("--device", help="where the model computes, such as cpu or cuda (a GPU where there is one)")
 
+    def typed(sub: argparse.ArgumentParser, hint: str = "") -> None:
+        sub.add_argument("--dtype", help=f"{hint}bfloat16 runs the model in that type (float32)")
+
     def prompting(sub: argparse.ArgumentParser) -> None:
         hints = "for hf: and openai: "
         sub.add_argument("--shots", type=int, help=hints + "episodes of the expert shown first (0)")
         sub.add_argument("--instructions", metavar="TEXT", help=hints + "told first (the game's page); '' for nothing")
         sub.add_argument("--temperature", type=float, help=hints + "instead of the most probable token (0)")
         sub.add_argument("--max-tokens", type=int, help=hints + "of a reply (64)")
+        typed(sub, "for hf: ")
         sub.add_argument("--concurrency", type=int, help="for openai: requests under way at once (8)")
         sub.add_argument("--timeout", type=float, help="for openai: seconds to wait for a reply (120)")
         sub.add_argument("--retries", type=int, help="for openai: how often a failed request is sent again (5)")
@@ -152,6 +156,7 @@ def _parser() -> argparse.ArgumentParser:
     chat.add_argument("--raw", action="store_true", help="send lines as they are, without `user: ` before them")
     chat.add_argument("--seed", type=int, default=0, help="seed of the sampling (0)")
     computing(chat)
+    typed(chat)
     chat.add_argument(
         "--learn", action="store_true", help="rate replies with +, - or = BETTER ANSWER: the model learns"
     )
@@ -172,8 +177,8 @@ def _parser() -> argparse.ArgumentParser:
     serve.add_argument("--port", type=int, default=8000, help="port; 0 takes a free one (8000)")
     serve.add_argument("--rows", type=int, default=8, help="replies decoded side by side (8)")
     serve.add_argument("--limit", type=int, help="tokens of a context and its reply (2048, or what the model has)")
-    serve.add_argument("--dtype", help="bfloat16 runs the model in that type")
     computing(serve)
+    typed(serve)
     serve.add_argument("--seed", type=int, default=0, help="seed of requests that bring none (0)")
     serve.add_argument("--api-key-env", metavar="NAME", help="environment variable with a key that clients must send")
 
@@ -299,7 +304,8 @@ def _chat(args: argparse.Namespace, console: Console) -> int:
     from agents.speaking.chat import talk
 
     torch.manual_seed(args.seed)
-    speaker = load_speaker(args.model, lora={"r": args.lora} if args.lora else None, device=args.device)
+    lora = {"r": args.lora} if args.lora else None
+    speaker = load_speaker(args.model, lora, args.dtype, args.device, frozen=not args.learn)
     if args.save is not None:
         speaker.check_savable(args.save)
     learner, preferences = None, args.preferences or _PREFERENCES

@@ -258,6 +258,7 @@ def test_export_then_chat_with_the_folder(
         ),
         ("eval expret TextDialogue-v0", "did you mean 'expert'?"),
         ("eval expert TextDialogue-v0 --level hardest", "level must be"),
+        ("chat {run} --dtype bfloat16", "a checkpoint brings its own lora and dtype"),
         ("eval expert TextDialogue-v0 --split tests", "split must be"),
         ("eval expert TextDialogue-v0 --episodes 0", "--episodes"),
         ("eval {run}/checkpoints.pt TextDialogue-v0", "did you mean {run}/checkpoint.pt?"),

@@ -13,6 +13,7 @@ from typing import Any
 import gymnasium as gym
 import numpy as np
 import pytest
+import torch
 
 from agents.backbones.tokenizers import shipped_tokenizer
 from agents.cli import main
@@ -97,6 +98,13 @@ def test_hf_player_says_what_its_model_says_and_counts(small_model: str) -> None
     assert HFPlayer(small_model).instructions == ""  # a folder that agents.export wrote knows no prose either
 
 
+def test_hf_player_keeps_weights_in_the_type_that_it_computes_in() -> None:
+    envs, observations = rows(2)
+    player = HFPlayer("tiny", max_tokens=8, dtype="bfloat16")
+    assert {each.dtype for each in player.speaker.backbone.parameters()} == {torch.bfloat16}
+    assert player.act(envs, observations) == HFPlayer("tiny", max_tokens=8).act(envs, observations)
+
+
 def test_hf_player_repeats_with_the_seed_of_the_evaluation() -> None:
     player = HFPlayer("tiny", temperature=1.0, max_tokens=16)
     runs = [evaluate(player, ID, 4, level="easy", seed=seed, max_turns=3, keep=4) for seed in (0, 0, 1)]
@@ -108,7 +116,7 @@ def test_hf_player_repeats_with_the_seed_of_the_evaluation() -> None:
 def test_eval_from_the_command_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     file = tmp_path / "result.json"
     command = ["eval", "hf:tiny", ID, "--level", "easy", "--episodes", "3", "--shots", "1", "--json", str(file)]
-    command += ["--device", "cpu"]
+    command += ["--device", "cpu", "--dtype", "float32"]
     assert main(command) == 0, capsys.readouterr().err
     shown = capsys.readouterr().out
     usage = json.loads(file.read_text())["usage"]
@@ -120,6 +128,8 @@ def test_eval_from_the_command_line(tmp_path: Path, capsys: pytest.CaptureFixtur
         (["hf:tiny", "--timeout", "1"], "--timeout is not for the player"),
         (["random", "--shots", "1"], "--shots is not for the player"),
         (["expert", "--device", "cpu"], "--device is not for the player"),
+        (["random", "--dtype", "bfloat16"], "--dtype is not for the player"),
+        (["hf:tiny", "--dtype", "half"], "dtype must be one of"),
         (["openai:http://localhost:1#m", "--device", "cpu"], "--device is not for the player"),
         (["hf:tiny", "--device", "gpu"], "no device 'gpu' here: give 'auto', 'cpu', 'cuda'"),
         (["openai:127.0.0.1:1"], "url must be"),
