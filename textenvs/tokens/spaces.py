@@ -56,7 +56,7 @@ class TokenSpace(spaces.Box):
     def lengths(self, observations: NDArray[Any]) -> NDArray[np.int64]:
         """Tokens of each context, ``(rows,)``, of observations ``(rows, length)``; 0 where all is padding."""
         real = self.context(observations)[:, ::-1] != self.pad_id
-        return np.where(real.any(axis=1), self.window - real.argmax(axis=1), 0)
+        return np.where(real.any(axis=1), real.shape[1] - real.argmax(axis=1), 0)
 
     def choices(self, observation: Any) -> Any:
         """View of the candidates, ``(..., max_choices, max_utterance_tokens)``, of observations ``(..., length)``."""
